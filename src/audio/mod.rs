@@ -1,0 +1,27 @@
+//! Sound in and out of files, and the log-mel front end; plain `f32` slices and `ndarray`, no other
+//! room of the crate.
+//!
+//! The way of one clip: [`read_wav`] → [`resample`] where its rate differs →
+//! [`LogMel::compute_into`] → [`windows`]. [`LogMel::compute_clip`] takes all but the last step at
+//! once and names the file in every error.
+
+mod error;
+mod logmel;
+mod mel;
+mod resample;
+mod riff;
+mod spec;
+mod stft;
+mod wav;
+mod wav_out;
+mod windows;
+
+pub use error::Error;
+pub use logmel::{LogMel, Scratch};
+pub use mel::mel_filters;
+pub use resample::resample;
+pub use riff::WavInfo;
+pub use spec::{LogMelSpec, MelNorm, MelScale, Padding};
+pub use wav::{ChannelChoice, Wave, probe, read_wav, read_wav_bytes};
+pub use wav_out::{SampleFormat, write_wav};
+pub use windows::windows;

@@ -1,0 +1,101 @@
+//! `asdbench eval`: judge trained runs.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::{Context, DeviceOption, Failure};
+use crate::device;
+use crate::report::{self, Align, Table};
+use crate::run::RunFolder;
+use crate::study::{self, Error, Evaluation};
+
+/// Arguments of `asdbench eval`.
+#[derive(Args, Debug)]
+pub struct EvalArgs {
+    /// A run's folder, or any folder above some runs
+    #[arg(required = true, value_name = "RUN")]
+    runs: Vec<PathBuf>,
+    /// Change how the runs are judged or where the data are: eval.*, data.root
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    sets: Vec<String>,
+    #[command(flatten)]
+    device: DeviceOption,
+}
+
+/// Evaluate every run; one that fails leaves the others.
+pub fn run(args: &EvalArgs, context: &Context) -> Result<(), Failure> {
+    let mut folders = Vec::new();
+    for above in &args.runs {
+        folders.extend(RunFolder::find(above).map_err(Error::from)?);
+    }
+    folders.dedup();
+    let device = device::open(args.device.device)?;
+    let (mut evaluated, mut failures) = (Vec::new(), Vec::new());
+    for folder in &folders {
+        match study::evaluate(folder, &args.sets, &device, &context.ui) {
+            Ok(one) => evaluated.push(one.evaluation),
+            Err(error) => failures.push((folder, error)),
+        }
+    }
+    print(&evaluated, context)?;
+    match failures.len() {
+        0 => Ok(()),
+        failed if failed == folders.len() => Err(failures.swap_remove(0).1.into()),
+        failed => {
+            let line =
+                |(folder, error): &(&RunFolder, Error)| format!("  {}: {error}", folder.path().display());
+            let list = failures.iter().map(line).collect::<Vec<_>>().join("\n");
+            Err(Failure::Runs { failed, all: folders.len(), list })
+        }
+    }
+}
+
+/// Print evaluations as a table or a document.
+pub fn print(evaluated: &[Evaluation], context: &Context) -> Result<(), Failure> {
+    let proxy = evaluated.first().map_or("proxy".into(), |e| {
+        format!(
+            "{} ({})",
+            e.proxy.name,
+            if e.proxy.higher_is_better { "higher is better" } else { "lower is better" }
+        )
+    });
+    let columns = [
+        ("machine", Align::Left),
+        ("config", Align::Left),
+        ("seed", Align::Right),
+        (proxy.as_str(), Align::Right),
+        ("in-domain LP %", Align::Right),
+        ("out-domain LP %", Align::Right),
+        ("Mahalanobis %", Align::Right),
+    ];
+    let mut table = Table::new(&columns);
+    let percent = |auc: Option<f64>| auc.map_or("-".into(), |auc| format!("{:.2}", 100.0 * auc));
+    for one in evaluated {
+        table.row(vec![
+            one.machine.clone(),
+            one.config.clone(),
+            one.seed.to_string(),
+            one.proxy.value.map_or("-".into(), |value| format!("{value:.5}")),
+            percent(one.linear_probe.in_domain.auc),
+            percent(one.linear_probe.out_domain.auc),
+            percent(one.mahalanobis.aucs.auc),
+        ]);
+        for why in reasons(one) {
+            context.ui.warn(&format!("{}: {why}", one.path));
+        }
+    }
+    let document = serde_json::json!({ "schema": 1, "runs": evaluated });
+    context.print(|out| report::print(out, context.format, &table, &document))
+}
+
+/// Why values of an evaluation are missing.
+fn reasons(one: &Evaluation) -> Vec<String> {
+    let all = [
+        ("proxy", &one.proxy.why),
+        ("in-domain linear probe", &one.linear_probe.in_domain.why),
+        ("out-domain linear probe", &one.linear_probe.out_domain.why),
+        ("Mahalanobis", &one.mahalanobis.aucs.why),
+    ];
+    all.iter().filter_map(|(what, why)| why.as_ref().map(|why| format!("{what}: {why}"))).collect()
+}

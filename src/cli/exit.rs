@@ -1,0 +1,123 @@
+//! What a command's failure is to a shell.
+
+use std::io::{self, IsTerminal};
+use std::process::ExitCode;
+
+use crate::{config, dataset, device, study, task, train};
+
+/// Why a command failed.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    /// A configuration.
+    #[error(transparent)]
+    Config(#[from] config::Error),
+    /// Anything on the way from a data set to a result.
+    #[error(transparent)]
+    Study(study::Error),
+    /// Standard output.
+    #[error("failed to write to standard output: {0}")]
+    Output(io::Error),
+    /// Some runs of several.
+    #[error("{failed} of {all} runs failed:\n{list}")]
+    Runs {
+        /// How many failed.
+        failed: usize,
+        /// Of how many.
+        all: usize,
+        /// One line a run: which, and why.
+        list: String,
+    },
+}
+
+impl From<study::Error> for Failure {
+    fn from(error: study::Error) -> Self {
+        match error {
+            study::Error::Config(error) => Self::Config(error),
+            other => Self::Study(other),
+        }
+    }
+}
+
+impl From<dataset::Error> for Failure {
+    fn from(error: dataset::Error) -> Self {
+        Self::Study(error.into())
+    }
+}
+
+impl From<device::Error> for Failure {
+    fn from(error: device::Error) -> Self {
+        Self::Study(error.into())
+    }
+}
+
+/// Something unforeseen, or a disk that cannot be written.
+const INTERNAL: u8 = 1;
+/// The configuration is wrong.
+const CONFIG: u8 = 3;
+/// The recordings, runs or results that were named cannot be used.
+const DATA: u8 = 4;
+/// The device.
+const DEVICE: u8 = 5;
+/// Some of several runs failed.
+const PART: u8 = 6;
+/// The user stopped it.
+const INTERRUPTED: u8 = 130;
+
+impl Failure {
+    /// The exit code that `cli.md` promises.
+    pub fn code(&self) -> u8 {
+        match self {
+            Self::Config(_) => CONFIG,
+            Self::Output(_) => INTERNAL,
+            Self::Runs { .. } => PART,
+            Self::Study(error) => study_code(error),
+        }
+    }
+
+    /// Say it on standard error. A reader of standard output that went away is no failure.
+    pub fn report(&self) -> ExitCode {
+        match self {
+            Self::Output(e) | Self::Config(config::Error::Output(e))
+                if e.kind() == io::ErrorKind::BrokenPipe =>
+            {
+                return ExitCode::SUCCESS;
+            }
+            Self::Config(error) => {
+                let colour = io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+                eprintln!("{}", error.render(colour).trim_end());
+            }
+            other => eprintln!("error: {other}"),
+        }
+        ExitCode::from(self.code())
+    }
+}
+
+fn study_code(error: &study::Error) -> u8 {
+    use study::Error;
+    match error {
+        Error::Config(_) | Error::ChangedTraining(_) => CONFIG,
+        Error::Training(train::Error::Device(_)) | Error::Task(task::Error::Device(_)) | Error::Device(_) => {
+            DEVICE
+        }
+        Error::File(_)
+        | Error::Task(task::Error::File(_))
+        | Error::Training(
+            train::Error::File(_) | train::Error::Weights(_) | train::Error::Checkpoint { .. },
+        )
+        | Error::Run(crate::run::Error::File(_)) => INTERNAL,
+        Error::Training(train::Error::Diverged { .. }) => INTERNAL,
+        Error::Training(train::Error::Task(error)) => match error {
+            task::Error::File(_) => INTERNAL,
+            task::Error::Device(_) => DEVICE,
+            _ => DATA,
+        },
+        Error::Data(_)
+        | Error::Task(_)
+        | Error::Run(_)
+        | Error::Weights { .. }
+        | Error::Score(_)
+        | Error::NotTrained { .. }
+        | Error::OneClass { .. } => DATA,
+        Error::Interrupted => INTERRUPTED,
+    }
+}

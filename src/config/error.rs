@@ -1,0 +1,164 @@
+//! What can go wrong with a configuration, and how it is shown.
+
+use std::io;
+use std::sync::Arc;
+
+use miette::{GraphicalReportHandler, GraphicalTheme, LabeledSpan, NamedSource};
+
+use super::source::{SourceKind, Sources, Span};
+
+/// A configuration that cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A file that cannot be read.
+    #[error("{0}")]
+    Read(Box<Diagnosis>),
+    /// A file or `--set` argument that is no TOML.
+    #[error("{0}")]
+    Syntax(Box<Diagnosis>),
+    /// Files that extend each other.
+    #[error("{0}")]
+    Cycle(Box<Diagnosis>),
+    /// Unknown keys, wrong types, values out of range: everything that was found, in the order of the sources.
+    #[error("{}", summary(.0))]
+    Invalid(Vec<Diagnosis>),
+    /// No data folder was given where one is needed.
+    #[error("{NO_DATA_ROOT}")]
+    NoDataRoot,
+    /// The result could not be written.
+    #[error("failed to write the output")]
+    Output(#[from] io::Error),
+}
+
+const NO_DATA_ROOT: &str = "`data.root` is not set: the configuration names no folder of recordings";
+const NO_DATA_ROOT_HELP: &str = "add `--set data.root=DIR`, or `root = \"DIR\"` under `[data]`";
+
+/// One problem, and the place in a file or argument that it is about.
+#[derive(Debug, thiserror::Error, miette::Diagnostic)]
+#[error("{}{message}", self.prefix())]
+pub struct Diagnosis {
+    message: String,
+    #[source_code]
+    excerpt: Option<NamedSource<Arc<str>>>,
+    #[label(collection)]
+    labels: Vec<LabeledSpan>,
+    #[help]
+    help: Option<String>,
+    /// For one-line messages: the file and line, or the argument.
+    place: Option<String>,
+}
+
+impl Diagnosis {
+    pub(super) fn new(message: impl Into<String>) -> Self {
+        Self { message: message.into(), excerpt: None, labels: Vec::new(), help: None, place: None }
+    }
+
+    /// Points at a place. A span that ends before it begins, or lies outside its source, is narrowed to fit.
+    pub(super) fn at(mut self, sources: &Sources, span: Span, label: Option<String>) -> Self {
+        let source = sources.get(span);
+        let start = span.start.min(source.text.len());
+        let end = span.end.clamp(start, source.text.len());
+        self.place = Some(match source.kind {
+            SourceKind::File(_) => format!("{}:{}", source.name(), source.line(start)),
+            SourceKind::Set => source.text.to_string(),
+        });
+        self.excerpt = Some(NamedSource::new(source.name(), Arc::clone(&source.text)));
+        self.labels = vec![LabeledSpan::new(label, start, end - start)];
+        self
+    }
+
+    pub(super) fn help(mut self, help: impl Into<Option<String>>) -> Self {
+        self.help = help.into();
+        self
+    }
+
+    pub(super) fn boxed(self) -> Box<Self> {
+        Box::new(self)
+    }
+
+    /// What is wrong, without its place.
+    #[must_use]
+    pub fn message(&self) -> &str {
+        &self.message
+    }
+
+    /// What to do about it, where that is known.
+    #[must_use]
+    pub fn remedy(&self) -> Option<&str> {
+        self.help.as_deref()
+    }
+
+    fn prefix(&self) -> String {
+        self.place.as_ref().map_or_else(String::new, |place| format!("{place}: "))
+    }
+}
+
+fn summary(problems: &[Diagnosis]) -> String {
+    match problems {
+        [] => "the configuration is not valid".to_owned(),
+        [only] => only.to_string(),
+        [first, rest @ ..] => format!("{first} (and {} more)", rest.len()),
+    }
+}
+
+impl Error {
+    /// The error with excerpts of the sources, carets and advice, ready for a terminal (`color`) or plain ASCII.
+    ///
+    /// Long lines are left to the terminal, so that the text does not depend on its width. Ends with a newline.
+    #[must_use]
+    pub fn render(&self, color: bool) -> String {
+        match self {
+            Self::Read(one) | Self::Syntax(one) | Self::Cycle(one) => render(one, color),
+            Self::Invalid(all) => all.iter().map(|one| render(one, color)).collect::<Vec<_>>().join("\n"),
+            Self::NoDataRoot => {
+                render(&Diagnosis::new(NO_DATA_ROOT).help(NO_DATA_ROOT_HELP.to_owned()), color)
+            }
+            Self::Output(source) => render(&Diagnosis::new(format!("{self}: {source}")), color),
+        }
+    }
+
+    /// The problems of several configurations as one error.
+    #[must_use]
+    pub fn join(errors: impl IntoIterator<Item = Self>) -> Self {
+        let diagnoses = |error| match error {
+            Self::Read(one) | Self::Syntax(one) | Self::Cycle(one) => vec![*one],
+            Self::Invalid(all) => all,
+            Self::NoDataRoot => {
+                vec![Diagnosis::new(NO_DATA_ROOT).help(NO_DATA_ROOT_HELP.to_owned())]
+            }
+            Self::Output(source) => vec![Diagnosis::new(format!("failed to write the output: {source}"))],
+        };
+        Self::Invalid(errors.into_iter().flat_map(diagnoses).collect())
+    }
+}
+
+// The derived `Display` names the place; the report shows the place by itself.
+#[derive(Debug, thiserror::Error)]
+#[error("{}", .0.message)]
+struct Report<'a>(&'a Diagnosis);
+
+impl miette::Diagnostic for Report<'_> {
+    fn help<'a>(&'a self) -> Option<Box<dyn std::fmt::Display + 'a>> {
+        self.0.help()
+    }
+
+    fn source_code(&self) -> Option<&dyn miette::SourceCode> {
+        self.0.source_code()
+    }
+
+    fn labels(&self) -> Option<Box<dyn Iterator<Item = LabeledSpan> + '_>> {
+        self.0.labels()
+    }
+}
+
+fn render(diagnosis: &Diagnosis, color: bool) -> String {
+    let mut theme = if color { GraphicalTheme::unicode() } else { GraphicalTheme::none() };
+    theme.characters.error = "error:".to_owned();
+    let handler = GraphicalReportHandler::new_themed(theme).with_links(false).with_wrap_lines(false);
+    let mut text = String::new();
+    match handler.render_report(&mut text, &Report(diagnosis)) {
+        Ok(()) => text,
+        // Writing to a string cannot fail; an excerpt that cannot be cut out could.
+        Err(_) => format!("error: {diagnosis}\n"),
+    }
+}

@@ -1,0 +1,85 @@
+//! `[train]`: the training loop, the same for every family.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// The training loop.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, PartialEq)]
+#[serde(default, deny_unknown_fields)]
+pub struct TrainConfig {
+    /// Passes over the training clips.
+    #[schemars(range(min = 1, max = 1_000_000))]
+    pub epochs: usize,
+    /// Examples in a batch; at least 2, because batch normalisation needs a variance.
+    #[schemars(range(min = 2, max = 1_048_576))]
+    pub batch_size: usize,
+    /// Seeds; each gives one training per machine type.
+    // TOML's integers are signed: a larger seed could not be written back.
+    #[schemars(length(min = 1), inner(range(max = 9_223_372_036_854_775_807_u64)), extend("uniqueItems" = true))]
+    pub seeds: Vec<u64>,
+    /// Seconds between two checkpoints; 0 writes one whenever there is a chance.
+    #[schemars(range(min = 0.0))]
+    pub checkpoint_every_s: f64,
+    /// AdamW.
+    pub optimizer: OptimizerConfig,
+    /// The learning rate over the epochs.
+    pub schedule: ScheduleConfig,
+}
+
+/// AdamW (Loshchilov and Hutter, 2019).
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, PartialEq)]
+#[serde(default, deny_unknown_fields)]
+pub struct OptimizerConfig {
+    /// Learning rate of the first epoch.
+    #[schemars(extend("exclusiveMinimum" = 0.0))]
+    pub lr: f64,
+    /// Decoupled weight decay.
+    #[schemars(range(min = 0.0))]
+    pub weight_decay: f64,
+    /// Decay of the gradient's running mean.
+    #[schemars(range(min = 0.0), extend("exclusiveMaximum" = 1.0))]
+    pub beta1: f64,
+    /// Decay of the squared gradient's running mean.
+    #[schemars(range(min = 0.0), extend("exclusiveMaximum" = 1.0))]
+    pub beta2: f64,
+    /// Added to the denominator of a step.
+    #[schemars(extend("exclusiveMinimum" = 0.0))]
+    pub epsilon: f64,
+}
+
+/// A step schedule: the learning rate is multiplied by `gamma` every `step_epochs` epochs.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, PartialEq)]
+#[serde(default, deny_unknown_fields)]
+pub struct ScheduleConfig {
+    /// Epochs between two steps.
+    #[schemars(range(min = 1))]
+    pub step_epochs: usize,
+    /// Factor of a step; 1 keeps the learning rate.
+    #[schemars(range(max = 1.0), extend("exclusiveMinimum" = 0.0))]
+    pub gamma: f64,
+}
+
+impl Default for TrainConfig {
+    fn default() -> Self {
+        Self {
+            epochs: 200,
+            batch_size: 512,
+            seeds: vec![0],
+            checkpoint_every_s: 60.0,
+            optimizer: OptimizerConfig::default(),
+            schedule: ScheduleConfig::default(),
+        }
+    }
+}
+
+impl Default for OptimizerConfig {
+    fn default() -> Self {
+        Self { lr: 5e-4, weight_decay: 0.01, beta1: 0.9, beta2: 0.999, epsilon: 1e-8 }
+    }
+}
+
+impl Default for ScheduleConfig {
+    fn default() -> Self {
+        Self { step_epochs: 50, gamma: 0.5 }
+    }
+}

@@ -1,0 +1,22 @@
+//! Data sets of machine sounds: which clips there are, what their names say, and who may see which of them.
+//!
+//! [`index`] walks a folder and reads names only, no audio. Training gets [`TrainingClips`], which hold normal
+//! clips of the train split and nothing from which a test clip or a label could be reached; evaluation gets
+//! [`EvaluationClips`]. [`audit`] is the one part that opens every clip. [`synth`] makes data sets.
+
+mod attributes;
+mod audit;
+mod clip;
+mod error;
+mod fingerprint;
+mod index;
+mod layout;
+pub mod synth;
+mod truth;
+mod walk;
+
+pub use audit::{Audit, CountRow, Duplicate, MachineAudit, audit};
+pub use clip::{Clip, Domain, EvaluationClips, LabelledClip, Split, TrainingClips};
+pub use error::Error;
+pub use index::{ClipIndex, IndexedClip, index};
+pub use walk::{Problem, ProblemKind};

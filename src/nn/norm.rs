@@ -1,0 +1,67 @@
+//! Batch normalisation with PyTorch's names and PyTorch's running variance.
+//!
+//! Burn's own layer feeds the *biased* batch variance to the running variance;
+//! PyTorch (`torch.nn.BatchNorm1d`) feeds the unbiased one, n/(n-1) larger, and
+//! the public checkpoints are made that way (Ioffe and Szegedy, arXiv 1502.03167,
+//! algorithm 2). Burn's layer also hands out running values that may lag one
+//! update behind, which a checkpoint taken between two steps would lose.
+
+use burn::module::{Module, Param, RunningState};
+use burn::tensor::Tensor;
+use burn::tensor::module::{batch_norm, batch_norm_train};
+
+use super::init::Init;
+
+/// Added to the variance before the root, as in PyTorch.
+const EPSILON: f64 = 1e-5;
+/// Weight of the newest batch in the running statistics, as in PyTorch.
+const MOMENTUM: f64 = 0.1;
+
+/// y = (x - mean) / sqrt(variance + epsilon) * weight + bias, per channel.
+///
+/// The running statistics sit behind a shared handle: a clone of the module
+/// shares them. Take a record (`into_record`) to keep a copy.
+#[derive(Module, Debug)]
+pub struct BatchNorm {
+    weight: Param<Tensor<1>>,
+    bias: Param<Tensor<1>>,
+    running_mean: RunningState<Tensor<1>>,
+    running_var: RunningState<Tensor<1>>,
+}
+
+impl BatchNorm {
+    /// Weight 1, bias 0, running mean 0, running variance 1.
+    pub fn new(channels: usize, init: Init<'_>) -> Self {
+        Self {
+            weight: init.constant([channels], 1.0),
+            bias: init.constant([channels], 0.0),
+            running_mean: RunningState::new(Tensor::zeros([channels], init.device())),
+            running_var: RunningState::new(Tensor::ones([channels], init.device())),
+        }
+    }
+
+    /// `x`: `[batch, channels, ...]`, and so is the result. Trains (batch statistics, running
+    /// statistics updated) when `x` lives on an autodiff device, and uses the running ones elsewhere.
+    pub fn forward<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
+        let (weight, bias) = (self.weight.val(), self.bias.val());
+        if !x.device().is_autodiff() {
+            let (mean, variance) = (self.running_mean.value_sync(), self.running_var.value_sync());
+            return batch_norm(x, weight, bias, mean, variance, EPSILON);
+        }
+        let dims = x.dims();
+        let count = (dims.iter().product::<usize>() / dims[1]) as f64;
+        let trained = batch_norm_train(x, weight, bias, EPSILON);
+        let unbiased = trained.variance.mul_scalar(count / (count - 1.0).max(1.0));
+        update(&self.running_mean, trained.mean);
+        update(&self.running_var, unbiased);
+        trained.output
+    }
+}
+
+fn update(state: &RunningState<Tensor<1>>, batch: Tensor<1>) {
+    let old = state.value_sync();
+    let new = old.mul_scalar(1.0 - MOMENTUM) + batch.detach().mul_scalar(MOMENTUM);
+    state.update(new.detach());
+    // Drains the update at once: visitors read the value without draining.
+    state.value_sync();
+}

@@ -1,0 +1,243 @@
+//! Weights to and from safetensors, under PyTorch's names and in PyTorch's layout.
+//!
+//! The only difference between the two worlds is the fully connected layer's
+//! weight: `[inputs, outputs]` in Burn, `[outputs, inputs]` in PyTorch.
+
+use std::collections::{BTreeMap, HashMap};
+
+use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
+use burn::tensor::{DType, Tensor, TensorData};
+use safetensors::tensor::{Dtype, SafeTensors, TensorView};
+
+/// Why weights could not be written or read.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Not a safetensors file, or a damaged one.
+    #[error("not a readable safetensors file ({0}); it may be damaged: train the run again")]
+    Format(String),
+    /// The file belongs to another network.
+    #[error(
+        "the file holds another network: {}; load it with the config that it was trained with",
+        .0.join(", ")
+    )]
+    Mismatch(Vec<String>),
+    /// The device failed while its values were read.
+    #[error("failed to read weights from the device: {0}")]
+    Device(String),
+}
+
+/// The network's parameters and running statistics as the bytes of a safetensors file.
+///
+/// `metadata` is one text under the key `asdbench`: a single key keeps the header's bytes the
+/// same from run to run.
+///
+/// # Errors
+/// When the device does not hand out the values.
+pub fn to_safetensors<M: Module>(net: &M, metadata: String) -> Result<Vec<u8>, Error> {
+    let mut collector = Collector::default();
+    net.visit(&mut collector);
+    if let Some(why) = collector.failure {
+        return Err(Error::Device(why));
+    }
+    let views: Vec<(&String, TensorView<'_>)> = collector
+        .tensors
+        .iter()
+        .map(|(name, (shape, bytes))| {
+            TensorView::new(Dtype::F32, shape.clone(), bytes).map(|view| (name, view))
+        })
+        .collect::<Result<_, _>>()
+        .map_err(|e| Error::Format(e.to_string()))?;
+    let metadata = HashMap::from([("asdbench".to_owned(), metadata)]);
+    safetensors::serialize(views, Some(metadata)).map_err(|e| Error::Format(e.to_string()))
+}
+
+/// `net` with the values of a safetensors file, and the file's `asdbench` metadata.
+///
+/// # Errors
+/// When the bytes are damaged, or names or shapes differ from the network's.
+pub fn from_safetensors<M: Module>(net: M, bytes: &[u8]) -> Result<(M, Option<String>), Error> {
+    let format = |e: safetensors::SafeTensorError| Error::Format(e.to_string());
+    let file = SafeTensors::deserialize(bytes).map_err(format)?;
+    let (_, header) = SafeTensors::read_metadata(bytes).map_err(format)?;
+    let metadata = header.metadata().as_ref().and_then(|m| m.get("asdbench").cloned());
+    let tensors = file.tensors().into_iter().collect();
+    let mut loader = Loader { place: Place::default(), tensors, problems: Vec::new() };
+    let net = net.map(&mut loader);
+    let left: Vec<String> = loader.tensors.into_keys().collect();
+    loader.problems.extend(left.into_iter().map(|name| format!("`{name}` belongs nowhere")));
+    match loader.problems.is_empty() {
+        true => Ok((net, metadata)),
+        false => Err(Error::Mismatch(loader.problems)),
+    }
+}
+
+/// Where a traversal stands: the names and the kinds of the modules around it.
+#[derive(Default)]
+struct Place {
+    names: Vec<String>,
+    kinds: Vec<String>,
+}
+
+impl Place {
+    fn enter(&mut self, name: &str, kind: &str) {
+        self.names.push(name.to_owned());
+        self.kinds.push(kind.to_owned());
+    }
+
+    fn leave(&mut self) {
+        self.names.pop();
+        self.kinds.pop();
+    }
+
+    fn name(&self) -> String {
+        self.names.join(".")
+    }
+
+    /// Whether the parameter here is a fully connected layer's weight. The derive macro names a
+    /// struct `Struct:Linear`; a parameter's own entry follows its owner's.
+    fn is_linear_weight(&self) -> bool {
+        self.names.last().is_some_and(|n| n == "weight")
+            && self.kinds.iter().rev().any(|kind| kind == "Struct:Linear")
+    }
+}
+
+#[derive(Default)]
+struct Collector {
+    place: Place,
+    /// Sorted, so that the file does not depend on the order of the fields.
+    tensors: BTreeMap<String, (Vec<usize>, Vec<u8>)>,
+    failure: Option<String>,
+}
+
+impl ModuleVisitor for Collector {
+    fn enter_module(&mut self, name: &str, kind: &str) {
+        self.place.enter(name, kind);
+    }
+
+    fn exit_module(&mut self, _name: &str, _kind: &str) {
+        self.place.leave();
+    }
+
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        let value = match self.place.is_linear_weight() {
+            true => param.val().swap_dims(0, 1),
+            false => param.val(),
+        };
+        let shape = value.dims().to_vec();
+        let values = value
+            .try_into_data()
+            .map_err(|e| e.to_string())
+            .and_then(|data| data.convert::<f32>().try_into_vec::<f32>().map_err(|e| format!("{e:?}")));
+        match values {
+            Ok(values) => {
+                let bytes = values.iter().flat_map(|v| v.to_le_bytes()).collect();
+                self.tensors.insert(self.place.name(), (shape, bytes));
+            }
+            Err(why) => self.failure = Some(why),
+        }
+    }
+}
+
+struct Loader<'a> {
+    place: Place,
+    tensors: BTreeMap<String, TensorView<'a>>,
+    problems: Vec<String>,
+}
+
+impl ModuleMapper for Loader<'_> {
+    fn enter_module(&mut self, name: &str, kind: &str) {
+        self.place.enter(name, kind);
+    }
+
+    fn exit_module(&mut self, _name: &str, _kind: &str) {
+        self.place.leave();
+    }
+
+    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        let name = self.place.name();
+        let Some(view) = self.tensors.remove(&name) else {
+            self.problems.push(format!("`{name}` is missing"));
+            return param;
+        };
+        let turned = self.place.is_linear_weight();
+        let mut expected = param.val().dims().to_vec();
+        if turned {
+            expected.swap(0, 1);
+        }
+        if view.dtype() != Dtype::F32 || view.shape() != expected {
+            let found = (view.dtype(), view.shape());
+            self.problems.push(format!("`{name}` is {found:?}, expected f32 {expected:?}"));
+            return param;
+        }
+        let (words, _) = view.data().as_chunks::<4>();
+        let values: Vec<f32> = words.iter().map(|w| f32::from_le_bytes(*w)).collect();
+        param.map(|old| {
+            let data = TensorData::new(values, expected);
+            let new = Tensor::<D>::from_data(data, (&old.device(), DType::F32));
+            match turned {
+                true => new.swap_dims(0, 1),
+                false => new,
+            }
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::nn::autoencoder::{Autoencoder, AutoencoderSize};
+    use crate::nn::init::Init;
+    use burn::tensor::Device;
+
+    const SIZE: AutoencoderSize = AutoencoderSize { input: 12, hidden: 5, bottleneck: 2, layers: 1 };
+
+    fn net(seed: u64, device: &Device) -> Autoencoder {
+        Autoencoder::new(SIZE, Init::new(seed, device))
+    }
+
+    #[test]
+    fn a_round_trip_gives_the_same_outputs_and_bytes() {
+        let training = Device::flex().autodiff();
+        let trained = net(1, &training);
+        // Moves the running statistics away from their start.
+        trained.forward(Tensor::ones([4, 12], &training) * 3.0);
+        let bytes = to_safetensors(&trained, "x".into()).unwrap();
+        let device = Device::flex();
+        let (loaded, metadata) = from_safetensors(net(2, &device), &bytes).unwrap();
+        assert_eq!(metadata.as_deref(), Some("x"));
+        let x = Tensor::<2>::ones([3, 12], &device) * 0.3;
+        let values = |net: &Autoencoder| net.forward(x.clone()).into_data().to_vec::<f32>().unwrap();
+        assert_eq!(values(&trained.valid()), values(&loaded));
+        assert_eq!(to_safetensors(&loaded, "x".into()).unwrap(), bytes);
+    }
+
+    #[test]
+    fn names_and_shapes_are_those_of_pytorch() {
+        let device = Device::flex();
+        let bytes = to_safetensors(&net(1, &device), String::new()).unwrap();
+        let file = SafeTensors::deserialize(&bytes).unwrap();
+        assert_eq!(file.tensor("encoder.0.linear.weight").unwrap().shape(), [5, 12]);
+        assert_eq!(file.tensor("encoder.1.norm.running_var").unwrap().shape(), [2]);
+        assert_eq!(file.tensor("output.bias").unwrap().shape(), [12]);
+    }
+
+    #[test]
+    fn another_network_is_refused_by_name() {
+        let device = Device::flex();
+        let bytes = to_safetensors(&net(1, &device), String::new()).unwrap();
+        let other = AutoencoderSize { hidden: 6, layers: 2, ..SIZE };
+        let other = Autoencoder::new(other, Init::new(1, &device));
+        let message = from_safetensors(other, &bytes).unwrap_err().to_string();
+        assert!(message.contains("encoder.0.linear.weight"), "{message}");
+        assert!(message.contains("`encoder.2.linear.weight` is missing"), "{message}");
+    }
+
+    #[test]
+    fn damaged_bytes_are_an_error() {
+        let device = Device::flex();
+        let bytes = to_safetensors(&net(1, &device), String::new()).unwrap();
+        for cut in [0, 7, 40, bytes.len() - 1] {
+            assert!(from_safetensors(net(1, &device), &bytes[..cut]).is_err(), "cut at {cut}");
+        }
+    }
+}

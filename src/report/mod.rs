@@ -1,0 +1,50 @@
+//! Results for people and programs: one table, five forms.
+
+mod npz;
+mod table;
+
+pub use npz::NpzWriter;
+pub use table::{Align, Table};
+
+use std::io::{self, Write};
+
+use clap::ValueEnum;
+use serde::Serialize;
+
+/// How a result is printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub enum Format {
+    /// Aligned columns, for a terminal.
+    #[default]
+    Table,
+    /// One JSON document, numbers in full precision.
+    Json,
+    /// Comma-separated values.
+    Csv,
+    /// A Markdown table.
+    Md,
+    /// A LaTeX `tabular` with booktabs rules.
+    Latex,
+}
+
+/// Print `table`, or `document` where JSON is asked for.
+///
+/// # Errors
+/// When `out` does not take it.
+pub fn print(
+    out: &mut dyn Write,
+    format: Format,
+    table: &Table,
+    document: &impl Serialize,
+) -> io::Result<()> {
+    match format {
+        Format::Table => write!(out, "{}", table.text()),
+        Format::Json => {
+            serde_json::to_writer_pretty(&mut *out, document)?;
+            writeln!(out)
+        }
+        Format::Csv => out.write_all(&table.csv()?),
+        Format::Md => write!(out, "{}", table.markdown()),
+        Format::Latex => write!(out, "{}", table.latex()),
+    }
+}

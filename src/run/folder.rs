@@ -1,0 +1,253 @@
+//! One run's folder.
+
+use std::fmt;
+use std::fs::{File, TryLockError};
+use std::path::{Path, PathBuf};
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use super::{Error, Manifest};
+use crate::config::Experiment;
+use crate::files::{self, Durability};
+
+/// Where a run stands.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Status {
+    /// A process works on it, or was killed while it did.
+    Running,
+    /// Stopped by the user; resumes.
+    Interrupted,
+    /// Ended by an error, which is given.
+    Failed(String),
+    /// Trained to the end.
+    Done,
+}
+
+impl fmt::Display for Status {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.word())
+    }
+}
+
+impl Status {
+    /// The status in one word, without the reason of a failure.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Running => "running",
+            Self::Interrupted => "interrupted",
+            Self::Failed(_) => "failed",
+            Self::Done => "done",
+        }
+    }
+
+    fn parse(text: &str) -> Option<Self> {
+        let (word, reason) = text.split_once('\n').unwrap_or((text, ""));
+        match word.trim() {
+            "running" => Some(Self::Running),
+            "interrupted" => Some(Self::Interrupted),
+            "failed" => Some(Self::Failed(reason.trim().to_owned())),
+            "done" => Some(Self::Done),
+            _ => None,
+        }
+    }
+}
+
+/// A run's folder and the names in it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RunFolder {
+    path: PathBuf,
+}
+
+/// Held while a process works on a run; released when it is dropped or the process ends.
+#[derive(Debug)]
+pub struct Lock {
+    _file: File,
+}
+
+impl RunFolder {
+    /// The folder of one training below `runs`; nothing is made on disk.
+    pub fn of(runs: &Path, experiment: &Experiment, machine: &str, seed: u64) -> Self {
+        let path = runs
+            .join(experiment.family())
+            .join(Self::config_name(experiment))
+            .join(machine)
+            .join(format!("seed-{seed}"));
+        Self { path }
+    }
+
+    /// A folder that is known to be a run's.
+    pub fn at(path: PathBuf) -> Self {
+        Self { path }
+    }
+
+    /// `<slug>-<hash8>`.
+    pub fn config_name(experiment: &Experiment) -> String {
+        format!("{}-{}", experiment.slug(), &experiment.training_hash()[..8])
+    }
+
+    /// All runs at or below a folder, sorted by path.
+    ///
+    /// # Errors
+    /// [`Error::NoRun`] where there is none.
+    pub fn find(above: &Path) -> Result<Vec<Self>, Error> {
+        let mut found: Vec<Self> = walkdir::WalkDir::new(above)
+            .into_iter()
+            // The cache holds thousands of files and no run.
+            .filter_entry(|entry| entry.depth() == 0 || !entry.file_name().to_string_lossy().starts_with('.'))
+            .filter_map(Result::ok)
+            .filter(|entry| entry.file_name() == "manifest.json")
+            .filter_map(|entry| entry.path().parent().map(|p| Self::at(p.to_owned())))
+            .collect();
+        found.sort_by(|a, b| a.path.cmp(&b.path));
+        if found.is_empty() { Err(Error::NoRun(above.to_owned())) } else { Ok(found) }
+    }
+
+    /// The folder itself.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// A file in it.
+    pub fn file(&self, name: &str) -> PathBuf {
+        self.path.join(name)
+    }
+
+    /// The trained weights.
+    pub fn model(&self) -> PathBuf {
+        self.file("model.safetensors")
+    }
+
+    /// One line per epoch.
+    pub fn metrics(&self) -> PathBuf {
+        self.file("metrics.jsonl")
+    }
+
+    /// The resume state.
+    pub fn checkpoint(&self) -> PathBuf {
+        self.path.join("checkpoint").join("state.zip")
+    }
+
+    /// Where the run stands; `None` where no run was started.
+    ///
+    /// # Errors
+    /// When the status cannot be read.
+    pub fn status(&self) -> Result<Option<Status>, Error> {
+        match files::read_text(&self.file("status")) {
+            Ok(text) => Ok(Status::parse(&text)),
+            Err(error) if error.is_missing() => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Say where the run stands.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn set_status(&self, status: &Status) -> Result<(), Error> {
+        let text = match status {
+            Status::Failed(reason) => format!("failed\n{reason}\n"),
+            other => format!("{}\n", other.word()),
+        };
+        Ok(files::write(&self.file("status"), text.as_bytes(), Durability::Flushed)?)
+    }
+
+    /// Make the folder and take it for this process.
+    ///
+    /// # Errors
+    /// [`Error::Locked`] while another process holds it.
+    pub fn lock(&self) -> Result<Lock, Error> {
+        files::make_folder(&self.path)?;
+        let path = self.file("lock");
+        let file = File::create(&path).map_err(|e| files::Error::new("write", &path, e))?;
+        match file.try_lock() {
+            Ok(()) => Ok(Lock { _file: file }),
+            Err(TryLockError::WouldBlock) => Err(Error::Locked(self.path.clone())),
+            Err(TryLockError::Error(e)) => Err(files::Error::new("lock", &path, e).into()),
+        }
+    }
+
+    /// The manifest; `None` where there is none yet.
+    ///
+    /// # Errors
+    /// When it cannot be read or is damaged.
+    pub fn manifest(&self) -> Result<Option<Manifest>, Error> {
+        match self.read_json("manifest.json") {
+            Ok(manifest) => Ok(Some(manifest)),
+            Err(Error::File(error)) if error.is_missing() => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Write the manifest.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn write_manifest(&self, manifest: &Manifest) -> Result<(), Error> {
+        self.write_json("manifest.json", manifest)
+    }
+
+    /// One of the run's JSON files.
+    ///
+    /// # Errors
+    /// When it cannot be read or is not what it should be.
+    pub fn read_json<T: DeserializeOwned>(&self, name: &str) -> Result<T, Error> {
+        let path = self.file(name);
+        let text = files::read_text(&path)?;
+        serde_json::from_str(&text).map_err(|e| Error::Damaged { path, why: e.to_string() })
+    }
+
+    /// Write one of the run's JSON files, for people and programs: indented, numbers in full precision.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn write_json<T: Serialize>(&self, name: &str, value: &T) -> Result<(), Error> {
+        let path = self.file(name);
+        let mut text = serde_json::to_string_pretty(value)
+            .map_err(|e| Error::Damaged { path: path.clone(), why: e.to_string() })?;
+        text.push('\n');
+        Ok(files::write(&path, text.as_bytes(), Durability::Flushed)?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_status_survives_its_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let run = RunFolder::at(folder.path().to_owned());
+        assert_eq!(run.status().unwrap(), None);
+        for status in [Status::Running, Status::Interrupted, Status::Failed("why\nnot".into()), Status::Done]
+        {
+            run.set_status(&status).unwrap();
+            assert_eq!(run.status().unwrap(), Some(status));
+        }
+    }
+
+    #[test]
+    fn a_folder_is_held_by_one_at_a_time() {
+        let folder = tempfile::tempdir().unwrap();
+        let run = RunFolder::at(folder.path().join("run"));
+        let held = run.lock().unwrap();
+        assert!(matches!(run.lock(), Err(Error::Locked(_))));
+        drop(held);
+        run.lock().unwrap();
+    }
+
+    #[test]
+    fn runs_are_found_at_any_depth_and_not_in_the_cache() {
+        let folder = tempfile::tempdir().unwrap();
+        assert!(matches!(RunFolder::find(folder.path()), Err(Error::NoRun(_))));
+        for name in ["b/seed-0", "a/x/seed-1", ".cache/z"] {
+            files::make_folder(&folder.path().join(name)).unwrap();
+            files::write(&folder.path().join(name).join("manifest.json"), b"{}", Durability::Cached).unwrap();
+        }
+        let found = RunFolder::find(folder.path()).unwrap();
+        let names: Vec<_> = found.iter().map(|r| r.path().strip_prefix(folder.path()).unwrap()).collect();
+        assert_eq!(names, [Path::new("a/x/seed-1"), Path::new("b/seed-0")]);
+        assert_eq!(RunFolder::find(&folder.path().join("b/seed-0")).unwrap().len(), 1);
+    }
+}

@@ -1,0 +1,131 @@
+//! The recordings of one experiment, opened once and shared by its trials.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::rc::Rc;
+
+use super::Error;
+use crate::config::{DataConfig, Experiment, TaskConfig};
+use crate::dataset::{self, ClipIndex, EvaluationClips};
+use crate::task::{LogMels, LogMelsRequest};
+use crate::ui::Ui;
+
+/// An indexed data set and the log-mels taken from it so far.
+pub struct Recordings<'a> {
+    index: ClipIndex,
+    cache: PathBuf,
+    ui: &'a Ui,
+    fingerprints: RefCell<HashMap<String, String>>,
+    logmels: RefCell<HashMap<String, Rc<LogMels>>>,
+}
+
+impl<'a> Recordings<'a> {
+    /// Index the data set of a configuration; `cache` takes its log-mels.
+    ///
+    /// # Errors
+    /// When there is no data set, or not this one.
+    pub fn open(config: &DataConfig, cache: PathBuf, ui: &'a Ui) -> Result<Self, Error> {
+        config.root_dir()?;
+        let index = dataset::index(config)?;
+        Ok(Self { index, cache, ui, fingerprints: RefCell::default(), logmels: RefCell::default() })
+    }
+
+    /// Machine types that the configuration chose.
+    pub fn machines(&self) -> &[String] {
+        self.index.machines()
+    }
+
+    /// Number of training clips of a machine.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub fn training_clips(&self, machine: &str) -> Result<usize, Error> {
+        Ok(self.index.training(machine)?.clips.len())
+    }
+
+    /// Fingerprint of a machine's training clips; reads every byte of them once.
+    ///
+    /// # Errors
+    /// When a clip cannot be read.
+    pub fn training_fingerprint(&self, machine: &str) -> Result<String, Error> {
+        self.fingerprint(&format!("train/{machine}"), || self.index.training(machine)?.fingerprint())
+    }
+
+    /// Log-mels of a machine's training clips: neither labels nor test clips.
+    ///
+    /// # Errors
+    /// When there is none, when clips are bad, when the cache cannot be written.
+    pub fn training(&self, machine: &str, experiment: &Experiment) -> Result<Rc<LogMels>, Error> {
+        let fingerprint = self.training_fingerprint(machine)?;
+        self.logmels(&fingerprint, experiment, &format!("{machine}: train log-mels"), |request| {
+            Ok(LogMels::of_training(&self.index.training(machine)?, request)?)
+        })
+    }
+
+    /// A machine's test clips, with their labels, and their log-mels.
+    ///
+    /// # Errors
+    /// As [`Recordings::training`].
+    pub fn evaluation(
+        &self,
+        machine: &str,
+        experiment: &Experiment,
+    ) -> Result<(EvaluationClips, Rc<LogMels>), Error> {
+        let clips = self.index.evaluation(machine)?;
+        let fingerprint = self.fingerprint(&format!("test/{machine}"), || clips.fingerprint())?;
+        let logmels =
+            self.logmels(&fingerprint, experiment, &format!("{machine}: test log-mels"), |request| {
+                Ok(LogMels::of_evaluation(&clips, request)?)
+            })?;
+        Ok((clips, logmels))
+    }
+
+    fn fingerprint(
+        &self,
+        of: &str,
+        compute: impl FnOnce() -> Result<String, dataset::Error>,
+    ) -> Result<String, Error> {
+        if let Some(known) = self.fingerprints.borrow().get(of) {
+            return Ok(known.clone());
+        }
+        let fingerprint = compute()?;
+        self.fingerprints.borrow_mut().insert(of.to_owned(), fingerprint.clone());
+        Ok(fingerprint)
+    }
+
+    fn logmels(
+        &self,
+        fingerprint: &str,
+        experiment: &Experiment,
+        what: &str,
+        open: impl FnOnce(&LogMelsRequest<'_>) -> Result<LogMels, Error>,
+    ) -> Result<Rc<LogMels>, Error> {
+        let min_frames = match &experiment.task {
+            TaskConfig::Autoencoder(config) => config.frames,
+        };
+        let settings = (&experiment.frontend.logmel, experiment.data.channel, experiment.data.on_bad_clip);
+        let key = format!("{fingerprint} {settings:?} {min_frames}");
+        if let Some(known) = self.logmels.borrow().get(&key) {
+            return Ok(Rc::clone(known));
+        }
+        let bar = self.ui.bar(what, 0, "clips");
+        let request = LogMelsRequest {
+            cache: &self.cache,
+            fingerprint,
+            spec: settings.0,
+            channel: settings.1,
+            on_bad_clip: settings.2,
+            min_frames,
+            progress: &|done, all| bar.at(done, all),
+        };
+        let opened = open(&request)?;
+        bar.clear();
+        for bad in opened.bad() {
+            self.ui.warn(&format!("left out {}: {}", bad.path, bad.reason));
+        }
+        let opened = Rc::new(opened);
+        self.logmels.borrow_mut().insert(key, Rc::clone(&opened));
+        Ok(opened)
+    }
+}

@@ -1,0 +1,346 @@
+//! The evaluation of a trained run: proxy metric, features, linear probe, Mahalanobis distance.
+
+use std::path::Path;
+
+use ndarray::{Array2, Axis};
+use serde::{Deserialize, Serialize};
+
+use super::{Error, Recordings, cache_folder};
+use crate::config::{self, EvalConfig, Experiment, TaskConfig};
+use crate::dataset::{EvaluationClips, LabelledClip};
+use crate::device::OpenDevice;
+use crate::files::{self, Durability};
+use crate::nn::weights;
+use crate::report::NpzWriter;
+use crate::run::{Manifest, RunFolder, Status};
+use crate::score::mahalanobis::{self, MahalanobisResult};
+use crate::score::{
+    FittedScorer, LinearProbe, Mahalanobis, ProbeClip, Scorer, TrainingFeatures, linear_probe,
+};
+use crate::task::autoencoder::AutoencoderTask;
+use crate::task::{Extracted, LogMels, Proxy, ProxyTask, Scaler};
+use crate::ui::Ui;
+
+/// `eval.json`, and one object of `asdbench eval --format json`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Evaluation {
+    /// Version of this form.
+    pub schema: u32,
+    /// The run: in `eval.json` below its runs folder, on standard output as it was found.
+    pub path: String,
+    /// Proxy-task family.
+    pub family: String,
+    /// `<slug>-<hash8>`.
+    pub config: String,
+    /// Machine type.
+    pub machine: String,
+    /// Seed.
+    pub seed: u64,
+    /// The proxy metric on held-out normal clips.
+    pub proxy: Proxy,
+    /// Linear separability of the features.
+    pub linear_probe: LinearProbe,
+    /// Compactness of the normal features.
+    pub mahalanobis: MahalanobisResult,
+    /// The challenge's metrics.
+    pub official: OfficialMetrics,
+    /// How many clips this rests on.
+    pub clips: ClipCounts,
+    /// `[eval]` as it was used.
+    pub settings: EvalConfig,
+    /// BLAKE3 of the weights.
+    pub model: String,
+}
+
+/// The challenge's metrics of a run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct OfficialMetrics {
+    /// AUC of the source domain.
+    pub auc_source: Option<f64>,
+    /// AUC of the target domain.
+    pub auc_target: Option<f64>,
+    /// Partial AUC.
+    pub pauc: Option<f64>,
+    /// The official score.
+    pub omega: Option<f64>,
+    /// Why they are missing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub why: Option<String>,
+}
+
+/// Clips by what they served for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ClipCounts {
+    /// Training clips, to which the Mahalanobis distance was fitted.
+    pub train: usize,
+    /// Normal test clips.
+    pub test_normal: usize,
+    /// Anomalous test clips.
+    pub test_anomalous: usize,
+    /// Test clips without a label: scored, not judged.
+    pub test_unlabelled: usize,
+    /// Bad clips that were left out, of both sets.
+    pub skipped: usize,
+}
+
+/// One row of `scores.csv`.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Scored {
+    /// File name.
+    pub clip: String,
+    /// Section.
+    pub section: String,
+    /// `source`, `target` or empty.
+    pub domain: &'static str,
+    /// `normal`, `anomaly` or empty.
+    pub label: &'static str,
+    /// Squared Mahalanobis distance; higher is more anomalous.
+    pub mahalanobis: Option<f64>,
+}
+
+/// An evaluation and where it was written.
+pub struct Evaluated {
+    /// The result, with the run's path as it was found.
+    pub evaluation: Evaluation,
+    /// The run.
+    pub folder: RunFolder,
+}
+
+/// Evaluate one run on the data set that its configuration (with `sets`) names, and write `features.npz`,
+/// `scores.csv` and `eval.json` into its folder.
+///
+/// # Errors
+/// When the run is not trained, the data set is another, its labels allow no AUC, or a file fails.
+pub fn evaluate(
+    folder: &RunFolder,
+    sets: &[String],
+    device: &OpenDevice,
+    ui: &Ui,
+) -> Result<Evaluated, Error> {
+    let (experiment, manifest) = read_run(folder, sets)?;
+    let runs = folder.path().ancestors().nth(4).unwrap_or(Path::new("."));
+    let mut data = experiment.data.clone();
+    data.machines = vec![manifest.machine.clone()];
+    let recordings = Recordings::open(&data, cache_folder(runs), ui)?;
+    evaluate_with(folder, &experiment, &manifest, &recordings, device, ui)
+}
+
+fn read_run(folder: &RunFolder, sets: &[String]) -> Result<(Experiment, Manifest), Error> {
+    let path = || folder.path().to_owned();
+    let status = folder.status()?;
+    let manifest = folder.manifest()?.filter(|_| status == Some(Status::Done));
+    let Some(manifest) = manifest else {
+        let status = status.map_or("not begun", |status| status.word());
+        return Err(Error::NotTrained { path: path(), status: status.to_owned() });
+    };
+    let experiment = config::load(&folder.file("config.toml"), sets)?.experiment;
+    if experiment.training_hash() != manifest.config_hash {
+        return Err(Error::ChangedTraining(path()));
+    }
+    Ok((experiment, manifest))
+}
+
+fn evaluate_with(
+    folder: &RunFolder,
+    experiment: &Experiment,
+    manifest: &Manifest,
+    recordings: &Recordings<'_>,
+    device: &OpenDevice,
+    ui: &Ui,
+) -> Result<Evaluated, Error> {
+    let machine = &manifest.machine;
+    let fingerprint = recordings.training_fingerprint(machine)?;
+    if fingerprint != manifest.data_fingerprint {
+        let short = |hash: &str| hash.get(..8).unwrap_or(hash).to_owned();
+        return Err(Error::Run(crate::run::Error::Other {
+            path: folder.path().to_owned(),
+            what: "data set",
+            found: short(&manifest.data_fingerprint),
+            expected: short(&fingerprint),
+        }));
+    }
+    let (clips, test) = recordings.evaluation(machine, experiment)?;
+    let labelled: Vec<&LabelledClip> = test.spans().iter().map(|span| &clips.clips[span.index]).collect();
+    check_labels(&clips, &labelled)?;
+    let train = recordings.training(machine, experiment)?;
+    let bytes = files::read(&folder.model())?;
+    let model = blake3::hash(&bytes).to_hex().to_string();
+    let bar = ui.bar(
+        &format!("{machine} {}: features", experiment.slug()),
+        (train.spans().len() + test.spans().len()) as u64,
+        "clips",
+    );
+    let inference = Inference {
+        folder,
+        weights: &bytes,
+        train: &train,
+        test: &test,
+        labelled: &labelled,
+        device,
+        progress: &|n| bar.add(n),
+    };
+    let features = inference.run(experiment, machine)?;
+    bar.clear();
+    let judged = judge(&experiment.eval, manifest.seed, &labelled, &features)?;
+    write_features(folder, &inference, &features)?;
+    write_scores(folder, &labelled, judged.scores.as_deref())?;
+
+    let count = |label| labelled.iter().filter(|clip| clip.anomalous == label).count();
+    let identity: Vec<String> =
+        folder.path().iter().rev().take(4).map(|s| s.to_string_lossy().into_owned()).collect();
+    let identity = identity.into_iter().rev().collect::<Vec<_>>().join("/");
+    let mut evaluation = Evaluation {
+        schema: 1,
+        path: identity,
+        family: manifest.family.clone(),
+        config: manifest.config.clone(),
+        machine: machine.clone(),
+        seed: manifest.seed,
+        proxy: features.proxy,
+        linear_probe: judged.linear_probe,
+        mahalanobis: judged.mahalanobis,
+        official: OfficialMetrics {
+            auc_source: None,
+            auc_target: None,
+            pauc: None,
+            omega: None,
+            why: Some("this version of asdbench does not compute the official metrics".into()),
+        },
+        clips: ClipCounts {
+            train: train.spans().len(),
+            test_normal: count(Some(false)),
+            test_anomalous: count(Some(true)),
+            test_unlabelled: count(None),
+            skipped: train.bad().len() + test.bad().len(),
+        },
+        settings: experiment.eval.clone(),
+        model,
+    };
+    folder.write_json("eval.json", &evaluation)?;
+    evaluation.path = folder.path().display().to_string();
+    Ok(Evaluated { evaluation, folder: folder.clone() })
+}
+
+/// A set in which all clips have one label gives no AUC; one without any label is scored only.
+fn check_labels(clips: &EvaluationClips, labelled: &[&LabelledClip]) -> Result<(), Error> {
+    let labels: Vec<bool> = labelled.iter().filter_map(|clip| clip.anomalous).collect();
+    match labels.first() {
+        Some(first) if labels.iter().all(|label| label == first) => Err(Error::OneClass {
+            machine: clips.machine.clone(),
+            root: clips.root.clone(),
+            clips: labels.len(),
+            label: if *first { "anomalous" } else { "normal" },
+        }),
+        _ => Ok(()),
+    }
+}
+
+/// What a trained network says of its machine's clips.
+struct Features {
+    train: Extracted,
+    test: Extracted,
+    proxy: Proxy,
+}
+
+/// All that extraction needs of a run.
+struct Inference<'a> {
+    folder: &'a RunFolder,
+    weights: &'a [u8],
+    train: &'a LogMels,
+    test: &'a LogMels,
+    /// The test clips, in the order of their log-mels.
+    labelled: &'a [&'a LabelledClip],
+    device: &'a OpenDevice,
+    progress: &'a dyn Fn(u64),
+}
+
+impl Inference<'_> {
+    /// The one place where evaluation tells the families apart.
+    fn run(&self, experiment: &Experiment, machine: &str) -> Result<Features, Error> {
+        let scaler = Scaler::new(experiment.frontend.scale, self.train.statistics());
+        match &experiment.task {
+            TaskConfig::Autoencoder(config) => {
+                let batch_size = experiment.train.batch_size;
+                self.of_task(&AutoencoderTask::new(machine, config, batch_size, self.train, scaler)?)
+            }
+        }
+    }
+
+    fn of_task<T: ProxyTask>(&self, task: &T) -> Result<Features, Error> {
+        let device = &self.device.device;
+        // The seed does not matter: every value is replaced.
+        let loaded = weights::from_safetensors(task.init(0, device), self.weights);
+        let (net, _) = loaded.map_err(|source| Error::Weights { path: self.folder.model(), source })?;
+        let train = task.extract(&net, self.train, device, self.progress)?;
+        let test = task.extract(&net, self.test, device, self.progress)?;
+        // Normal test clips are held out, because no test clip is trained on.
+        let normal = self.labelled.iter().zip(&test.proxy_terms);
+        let normal = normal.filter(|(clip, _)| clip.anomalous == Some(false));
+        let proxy = task.proxy(&normal.map(|(_, term)| *term).collect::<Vec<_>>());
+        Ok(Features { train, test, proxy })
+    }
+}
+
+/// What the scorers say.
+struct Judged {
+    linear_probe: LinearProbe,
+    mahalanobis: MahalanobisResult,
+    /// One per test clip.
+    scores: Option<Vec<f64>>,
+}
+
+fn judge(
+    settings: &EvalConfig,
+    seed: u64,
+    clips: &[&LabelledClip],
+    features: &Features,
+) -> Result<Judged, Error> {
+    let training = TrainingFeatures::of_training_clips(features.train.features.mapv(f64::from));
+    let all: Array2<f64> = features.test.features.mapv(f64::from);
+    let rows: Vec<usize> = (0..clips.len()).filter(|&row| clips[row].anomalous.is_some()).collect();
+    let labelled = all.select(Axis(0), &rows);
+    let named = |row: &usize| ProbeClip {
+        name: clips[*row].clip.file_name().to_owned(),
+        section: clips[*row].clip.section.clone(),
+        anomalous: clips[*row].anomalous == Some(true),
+    };
+    let named: Vec<ProbeClip> = rows.iter().map(named).collect();
+    let judged = mahalanobis::evaluate(&training, labelled.view(), &named, &settings.mahalanobis)?;
+    let scores = match judged.scores {
+        Some(scores) if rows.len() == clips.len() => Some(scores),
+        Some(_) => Some(Mahalanobis::new(&settings.mahalanobis).fit(&training)?.score(all.view())?),
+        None => None,
+    };
+    let linear_probe = linear_probe::evaluate(labelled.view(), &named, &settings.linear_probe, seed)?;
+    Ok(Judged { linear_probe, mahalanobis: judged.result, scores })
+}
+
+fn write_features(folder: &RunFolder, data: &Inference<'_>, features: &Features) -> Result<(), Error> {
+    let names = |clips: &LogMels| clips.spans().iter().map(|span| span.path.clone()).collect::<Vec<_>>();
+    let mut npz = NpzWriter::default();
+    npz.matrix("train", features.train.features.view());
+    npz.texts("train_clip", &names(data.train));
+    npz.matrix("test", features.test.features.view());
+    npz.texts("test_clip", &names(data.test));
+    let path = folder.file("features.npz");
+    let bytes = npz.finish().map_err(|e| files::Error::new("write", &path, e))?;
+    Ok(files::write(&path, &bytes, Durability::Flushed)?)
+}
+
+fn write_scores(folder: &RunFolder, clips: &[&LabelledClip], scores: Option<&[f64]>) -> Result<(), Error> {
+    let path = folder.file("scores.csv");
+    let fail = |e: String| files::Error::new("write", &path, std::io::Error::other(e));
+    let mut writer = csv::Writer::from_writer(Vec::new());
+    for (row, labelled) in clips.iter().enumerate() {
+        let scored = Scored {
+            clip: labelled.clip.file_name().to_owned(),
+            section: labelled.clip.section.clone(),
+            domain: labelled.clip.domain.map_or("", |domain| domain.token()),
+            label: labelled.anomalous.map_or("", |anomalous| if anomalous { "anomaly" } else { "normal" }),
+            mahalanobis: scores.map(|scores| scores[row]),
+        };
+        writer.serialize(scored).map_err(|e| fail(e.to_string()))?;
+    }
+    let bytes = writer.into_inner().map_err(|e| fail(e.to_string()))?;
+    Ok(files::write(&path, &bytes, Durability::Flushed)?)
+}

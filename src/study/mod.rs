@@ -1,0 +1,91 @@
+//! From an experiment to trained and judged runs: trials, training, evaluation, and what many runs say together.
+
+mod correlation;
+mod data;
+mod evaluation;
+mod training;
+
+pub use correlation::{Configuration, Correlation, correlate};
+pub use data::Recordings;
+pub use evaluation::{Evaluated, Evaluation, OfficialMetrics, Scored, evaluate};
+pub use training::{Trained, Trial, TrialState, train, trials};
+
+use std::path::{Path, PathBuf};
+
+use crate::{config, dataset, device, files, nn::weights, run, score, task, train as training_loop};
+
+/// Why a study could not go on.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The configuration.
+    #[error(transparent)]
+    Config(#[from] config::Error),
+    /// The recordings.
+    #[error(transparent)]
+    Data(#[from] dataset::Error),
+    /// The device.
+    #[error(transparent)]
+    Device(#[from] device::Error),
+    /// The run's folder.
+    #[error(transparent)]
+    Run(#[from] run::Error),
+    /// A file.
+    #[error(transparent)]
+    File(#[from] files::Error),
+    /// The task's data.
+    #[error(transparent)]
+    Task(#[from] task::Error),
+    /// The training.
+    #[error(transparent)]
+    Training(#[from] training_loop::Error),
+    /// The weights of a run.
+    #[error("{}: {source}", path.display())]
+    Weights {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: weights::Error,
+    },
+    /// The scorers.
+    #[error(transparent)]
+    Score(#[from] score::Error),
+    /// A run that is not trained to its end.
+    #[error("{} is {status}, not done; finish it with `asdbench train` on its config", path.display())]
+    NotTrained {
+        /// The run's folder.
+        path: PathBuf,
+        /// Where it stands.
+        status: String,
+    },
+    /// `--set` changed what was trained.
+    #[error(
+        "{}: --set may change eval.*, data.root and data.machines of a trained run, and nothing that was trained with; \
+         train a new run instead",
+        .0.display()
+    )]
+    ChangedTraining(PathBuf),
+    /// A test set that no AUC can be had of.
+    #[error(
+        "all {clips} labelled test clips of machine `{machine}` below {} are {label}: an AUC needs normal and anomalous \
+         ones; check the file names with `asdbench data`",
+        root.display()
+    )]
+    OneClass {
+        /// Machine type.
+        machine: String,
+        /// The data set's root.
+        root: PathBuf,
+        /// How many.
+        clips: usize,
+        /// The one label.
+        label: &'static str,
+    },
+    /// The user stopped it.
+    #[error("interrupted; the same command goes on where this one stopped")]
+    Interrupted,
+}
+
+/// The log-mel cache of a runs folder.
+pub fn cache_folder(runs: &Path) -> PathBuf {
+    runs.join(".cache").join("logmels")
+}
