@@ -101,8 +101,15 @@ fn crude_auc(index: &ClipIndex, machine: &str) -> f64 {
 fn simple_features_find_some_faults_but_not_all() {
     let aucs = |difficulty, machines: &[&str]| -> Vec<f64> {
         let folder = tempfile::TempDir::new().unwrap();
-        let machines = machines.iter().map(|machine| (*machine).to_owned()).collect();
-        let spec = SynthSpec { difficulty, machines, ..SynthSpec::default() };
+        let spec = SynthSpec {
+            difficulty,
+            machines: machines.iter().map(|machine| (*machine).to_owned()).collect(),
+            // Shorter and fewer than any preset's, as tests run unoptimised.
+            duration_s: Some(1.0),
+            train_per_section: Some(24),
+            test_per_section: Some(24),
+            ..SynthSpec::default()
+        };
         generate(&spec, folder.path(), &|_, _| {}).unwrap();
         let index =
             index(&DataConfig { root: Some(folder.path().to_owned()), ..DataConfig::default() }).unwrap();
@@ -110,13 +117,12 @@ fn simple_features_find_some_faults_but_not_all() {
     };
     let middle = aucs(0.5, &[]);
     for (machine, auc) in MachineType::ALL.iter().zip(&middle) {
-        // The mean of three sections with 16 against 16 clips has a standard error of about 0.06 around 0.5, so
+        // The mean of three sections with 12 against 12 clips has a standard error of about 0.07 around 0.5, so
         // machines at the true 0.65 to 0.85 stay within these bounds.
-        assert!((0.53..0.97).contains(auc), "{}: {middle:.3?}", machine.name());
+        assert!((0.52..0.98).contains(auc), "{}: {middle:.3?}", machine.name());
     }
-    let (easy, hard) = (aucs(0.1, &["ToyCar", "fan"]), aucs(0.9, &["ToyCar", "fan"]));
-    for (machine, at) in [(0, 0), (1, 3)] {
-        let (easy, middle, hard) = (easy[machine], middle[at], hard[machine]);
-        assert!(easy > middle + 0.05 && middle > hard + 0.05, "{easy:.3} {middle:.3} {hard:.3}");
-    }
+    let mean = middle.iter().sum::<f64>() / middle.len() as f64;
+    assert!((0.6..0.9).contains(&mean), "{middle:.3?}");
+    let (easy, hard) = (aucs(0.1, &["fan"])[0], aucs(0.9, &["fan"])[0]);
+    assert!(easy > middle[3] + 0.05 && middle[3] > hard + 0.05, "{easy:.3} {:.3} {hard:.3}", middle[3]);
 }
