@@ -1,1 +1,102 @@
-fn main() {}
+//! One training step of the study's autoencoder (batch 512, hidden 128, bottleneck 8) beside PyTorch's, in the same run.
+//!
+//! `ASDBENCH_PEER_PYTHON` names a Python with PyTorch (`scripts/peers/setup.sh` makes one); without it only ours is timed.
+//! Target: at most 0.9 of PyTorch's time on the same cores.
+
+use std::path::Path;
+use std::process::Command;
+use std::time::Instant;
+
+use asdbench::config::OptimizerConfig;
+use asdbench::nn::autoencoder::{Autoencoder, AutoencoderSize};
+use asdbench::nn::init::Init;
+use asdbench::nn::kernels::mean_absolute_error;
+use asdbench::train::AdamW;
+use burn::optim::{GradientsParams, ModuleOptimizer};
+use burn::tensor::{Device, Tensor, TensorData};
+use criterion::Criterion;
+
+const BATCH: usize = 512;
+const SIZE: AutoencoderSize = AutoencoderSize { input: 640, hidden: 128, bottleneck: 8, layers: 4 };
+/// Steps of one side before the other has its turn: the machine's load drifts.
+const STEPS: usize = 100;
+const TURNS: usize = 4;
+
+/// A training under way, with batches from memory.
+struct Step {
+    device: Device,
+    net: Option<Autoencoder>,
+    optimizer: ModuleOptimizer,
+    batches: Vec<Vec<f32>>,
+    next: usize,
+}
+
+impl Step {
+    fn new() -> Self {
+        let device = Device::flex().autodiff();
+        let batch = |n: usize| {
+            (0..BATCH * SIZE.input).map(|i| ((i * 7919 + n * 104_729) % 1000) as f32 / 1000.0).collect()
+        };
+        Self {
+            net: Some(Autoencoder::new(SIZE, Init::new(0, &device))),
+            optimizer: ModuleOptimizer::from(AdamW::new(&OptimizerConfig::default())),
+            batches: (0..8).map(batch).collect(),
+            next: 0,
+            device,
+        }
+    }
+
+    /// As the loop in `train` does it, the loss fetched each step.
+    fn run(&mut self) -> f32 {
+        self.next = (self.next + 1) % self.batches.len();
+        let batch = TensorData::new(self.batches[self.next].clone(), [BATCH, SIZE.input]);
+        let x = Tensor::<2>::from_data(batch, &self.device);
+        let net = self.net.take().expect("a network between steps");
+        let loss = mean_absolute_error(net.forward(x.clone()), x);
+        let gradients = GradientsParams::from_grads(loss.backward(), &net);
+        self.net = Some(self.optimizer.step(5e-4, net, gradients));
+        loss.into_scalar::<f32>()
+    }
+}
+
+/// Median milliseconds of PyTorch's step, where there is one.
+fn peer() -> Option<f64> {
+    let python = std::env::var_os("ASDBENCH_PEER_PYTHON")?;
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts/peers/ae_step.py");
+    let output = Command::new(python).arg(script).args(["--steps", &STEPS.to_string()]).output().ok()?;
+    let document: serde_json::Value = serde_json::from_slice(&output.stdout).ok()?;
+    document["ms_per_step_median"].as_f64()
+}
+
+fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values[values.len() / 2]
+}
+
+fn main() {
+    let mut step = Step::new();
+    let (mut ours, mut theirs) = (Vec::new(), Vec::new());
+    for _ in 0..20 {
+        step.run();
+    }
+    for _ in 0..TURNS {
+        for _ in 0..STEPS {
+            let start = Instant::now();
+            step.run();
+            ours.push(start.elapsed().as_secs_f64() * 1e3);
+        }
+        theirs.extend(peer());
+    }
+    let ours = median(ours);
+    println!("autoencoder step, batch {BATCH}, hidden {}: {ours:.2} ms", SIZE.hidden);
+    match theirs.is_empty() {
+        true => println!("PyTorch: skipped, set ASDBENCH_PEER_PYTHON to a Python that has it"),
+        false => {
+            let theirs = median(theirs);
+            println!("PyTorch: {theirs:.2} ms; ratio {:.2} (target 0.9 at most)", ours / theirs);
+        }
+    }
+    let mut criterion = Criterion::default().configure_from_args();
+    criterion.bench_function("autoencoder step", |bencher| bencher.iter(|| step.run()));
+    criterion.final_summary();
+}

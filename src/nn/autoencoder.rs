@@ -10,7 +10,6 @@
 use burn::module::Module;
 use burn::nn::Linear;
 use burn::tensor::Tensor;
-use burn::tensor::activation::relu;
 
 use super::init::Init;
 use super::linear::linear;
@@ -45,7 +44,7 @@ impl Block {
     }
 
     fn forward(&self, x: Tensor<2>) -> Tensor<2> {
-        relu(self.norm.forward(self.linear.forward(x)))
+        self.norm.forward_relu(self.linear.forward(x))
     }
 }
 

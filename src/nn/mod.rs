@@ -5,6 +5,7 @@
 
 pub mod autoencoder;
 pub mod init;
+pub mod kernels;
 pub mod linear;
 pub mod norm;
 pub mod weights;

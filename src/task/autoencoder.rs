@@ -11,6 +11,7 @@ use super::{Error, Extracted, LogMels, Proxy, ProxyTask, Scaler};
 use crate::config::{AutoencoderConfig, ReconstructionLoss};
 use crate::nn::autoencoder::{Autoencoder, AutoencoderSize};
 use crate::nn::init::Init;
+use crate::nn::kernels::mean_absolute_error;
 use crate::rng;
 
 /// Windows that go through the network at once during extraction: 10 MB of input at 640 values.
@@ -117,10 +118,10 @@ impl ProxyTask for AutoencoderTask<'_> {
 
     fn loss(&self, net: &Autoencoder, batch: Windows, device: &Device) -> Tensor<1> {
         let x = Tensor::<2>::from_data(TensorData::new(batch.values, [batch.count, self.width()]), device);
-        let error = net.forward(x.clone()) - x; // [count, width]
+        let reconstruction = net.forward(x.clone()); // [count, width]
         match self.config.loss {
-            ReconstructionLoss::Mae => error.abs().mean(),
-            ReconstructionLoss::Mse => error.square().mean(),
+            ReconstructionLoss::Mae => mean_absolute_error(reconstruction, x),
+            ReconstructionLoss::Mse => (reconstruction - x).square().mean(),
         }
     }
 

@@ -1,22 +1,24 @@
 //! The one training loop: AdamW, StepLR, checkpoints, resume, the weights of the lowest training loss.
 
+mod adamw;
 mod checkpoint;
 mod interrupt;
 mod metrics;
 mod prefetch;
 
+pub use adamw::AdamW;
 pub use interrupt::Interrupt;
 pub use metrics::EpochLine;
 
 use std::time::{Duration, Instant};
 
 use burn::module::Module;
-use burn::optim::{AdamWConfig, GradientsParams, ModuleOptimizer};
+use burn::optim::{GradientsParams, ModuleOptimizer};
 use burn::tensor::{Device, Tensor};
 
 use crate::config::TrainConfig;
 use crate::files::{self, Durability};
-use crate::nn::weights;
+use crate::nn::{kernels, weights};
 use crate::run::RunFolder;
 use crate::task::{self, ProxyTask};
 use checkpoint::{Best, Checkpoint};
@@ -156,13 +158,7 @@ impl<T: ProxyTask> Training<'_, T> {
     }
 
     fn start(&self, device: &Device) -> Result<State<T::Net>, Error> {
-        let adamw = &self.config.optimizer;
-        let optimizer = AdamWConfig::new()
-            .with_beta_1(adamw.beta1 as f32)
-            .with_beta_2(adamw.beta2 as f32)
-            .with_epsilon(adamw.epsilon as f32)
-            .with_weight_decay(adamw.weight_decay as f32)
-            .init();
+        let optimizer = ModuleOptimizer::from(AdamW::new(&self.config.optimizer));
         let net = self.task.init(self.seed, device);
         match Checkpoint::read(&self.folder.checkpoint())? {
             Some(checkpoint) => checkpoint.restore(net, optimizer),
@@ -197,7 +193,7 @@ impl<T: ProxyTask> Training<'_, T> {
             state.batch += 1;
             let save = self.due(*saved);
             let stop = self.interrupt.requested();
-            if save || stop || pending.losses.len() >= PENDING_LOSSES || !on_gpu(device) {
+            if save || stop || pending.losses.len() >= PENDING_LOSSES || kernels::serve(device) {
                 pending.settle(state)?;
             }
             let mean = (state.examples > 0.0).then(|| state.loss_sum / state.examples);
@@ -252,10 +248,6 @@ impl<T: ProxyTask> Training<'_, T> {
 
 fn best<N>(state: &State<N>) -> Option<(f64, usize)> {
     state.best.as_ref().map(|best| (best.loss, best.epoch))
-}
-
-fn on_gpu(device: &Device) -> bool {
-    device.clone().inner() != Device::flex()
 }
 
 /// Losses that have not been fetched from the device.
