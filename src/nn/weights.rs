@@ -119,23 +119,30 @@ impl ModuleVisitor for Collector {
     }
 
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-        let value = match self.place.is_linear_weight() {
-            true => param.val().swap_dims(0, 1),
-            false => param.val(),
-        };
-        let shape = value.dims().to_vec();
+        let value = param.val();
+        let mut shape = value.dims().to_vec();
         let values = value
             .try_into_data()
             .map_err(|e| e.to_string())
             .and_then(|data| data.convert::<f32>().try_into_vec::<f32>().map_err(|e| format!("{e:?}")));
         match values {
-            Ok(values) => {
+            Ok(mut values) => {
+                if self.place.is_linear_weight() {
+                    values = transposed(&values, shape[1]);
+                    shape.swap(0, 1);
+                }
                 let bytes = values.iter().flat_map(|v| v.to_le_bytes()).collect();
                 self.tensors.insert(self.place.name(), (shape, bytes));
             }
             Err(why) => self.failure = Some(why),
         }
     }
+}
+
+/// The transpose of a row-major matrix of `columns` columns. On the host, so that a loaded weight lies in memory as a
+/// fresh one does: a view of the transpose would multiply in another order and give other last bits.
+fn transposed(values: &[f32], columns: usize) -> Vec<f32> {
+    (0..columns).flat_map(|column| values.iter().skip(column).step_by(columns).copied()).collect()
 }
 
 struct Loader<'a> {
@@ -170,15 +177,12 @@ impl ModuleMapper for Loader<'_> {
             return param;
         }
         let (words, _) = view.data().as_chunks::<4>();
-        let values: Vec<f32> = words.iter().map(|w| f32::from_le_bytes(*w)).collect();
-        param.map(|old| {
-            let data = TensorData::new(values, expected);
-            let new = Tensor::<D>::from_data(data, (&old.device(), DType::F32));
-            match turned {
-                true => new.swap_dims(0, 1),
-                false => new,
-            }
-        })
+        let mut values: Vec<f32> = words.iter().map(|w| f32::from_le_bytes(*w)).collect();
+        if turned {
+            values = transposed(&values, expected[1]);
+            expected.swap(0, 1);
+        }
+        param.map(|old| Tensor::from_data(TensorData::new(values, expected), (&old.device(), DType::F32)))
     }
 }
 
@@ -206,7 +210,7 @@ mod tests {
         let (loaded, metadata) = from_safetensors(net(2, &device), &bytes).unwrap();
         assert_eq!(metadata.as_deref(), Some("x"));
         let x = Tensor::<2>::ones([3, 12], &device) * 0.3;
-        let values = |net: &Autoencoder| net.forward(x.clone()).into_data().to_vec::<f32>().unwrap();
+        let values = |net: &Autoencoder| net.forward(x.clone()).into_data().try_to_vec::<f32>().unwrap();
         assert_eq!(values(&trained.valid()), values(&loaded));
         assert_eq!(to_safetensors(&loaded, "x".into()).unwrap(), bytes);
     }

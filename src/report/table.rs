@@ -132,7 +132,7 @@ mod tests {
 
     #[test]
     fn text_is_aligned() {
-        assert_eq!(table().text(), "machine      AUC %\nToyCar       71.20\na_b|c, \"d\"    5.00\n");
+        assert_eq!(table().text(), "machine     AUC %\nToyCar      71.20\na_b|c, \"d\"   5.00\n");
     }
 
     #[test]

@@ -1,0 +1,44 @@
+//! The same small training on a GPU adapter, a software one included, beside the CPU.
+//!
+//! Only in builds with GPU support; `ASDBENCH_TEST_GPU` names the device (`gpu:0`), and without it, or without any
+//! adapter, the test says that it was skipped.
+
+#![cfg(feature = "wgpu")]
+
+use crate::program::Bench;
+
+/// Both devices compute in f32 in another order. Three epochs of 0.6 s clips are a few dozen steps of AdamW, which
+/// divides by the gradient's own size: differences of 2⁻²⁴ grow to 1e-4 of the loss and about as much of the MAE.
+const LOSS_TOLERANCE: f64 = 1e-3;
+
+#[test]
+fn a_small_training_agrees_with_the_cpu() {
+    let bench = Bench::with_fan();
+    let Some(device) = std::env::var("ASDBENCH_TEST_GPU").ok() else {
+        eprintln!("SKIPPED: set ASDBENCH_TEST_GPU=gpu:0 to test a GPU or a software adapter");
+        return;
+    };
+    let devices = bench.run(&["devices", "--format", "json"]).fine().json();
+    let listed = devices["devices"].as_array().unwrap();
+    let Some(adapter) = listed.iter().find(|adapter| adapter["id"] == device.as_str()) else {
+        eprintln!("SKIPPED: no adapter {device}");
+        return;
+    };
+    assert!(adapter["product_error"].as_f64().unwrap() < 2.5e-4, "{adapter}");
+    let chosen = listed.iter().find(|adapter| adapter["chosen"] == true).unwrap();
+    assert_ne!(chosen["kind"], "software", "auto must not take a software adapter");
+
+    let small = ["--set", "task.autoencoder.hidden=16", "--set", "train.batch_size=64"];
+    let train = |device: &str, runs: &str| {
+        let own = ["--device", device, "--runs", runs];
+        let config = crate::program::shipped("micro/ae.toml");
+        let base = ["train", config.to_str().unwrap(), "--set", "data.root=data", "--format", "json"];
+        let trained = bench.run(&[&base[..], &small, &own].concat()).fine().json();
+        let judged = bench.run(&["eval", runs, "--device", device, "--format", "json"]).fine().json();
+        (trained["runs"][0]["loss"].as_f64().unwrap(), judged["runs"][0]["proxy"]["value"].as_f64().unwrap())
+    };
+    let (cpu, gpu) = (train("cpu", "cpu"), train(&device, "gpu"));
+    println!("loss and MAE: cpu {cpu:?}, {device} {gpu:?}");
+    assert!((cpu.0 - gpu.0).abs() <= LOSS_TOLERANCE * cpu.0, "loss: cpu {} {device} {}", cpu.0, gpu.0);
+    assert!((cpu.1 - gpu.1).abs() <= LOSS_TOLERANCE * cpu.1, "MAE: cpu {} {device} {}", cpu.1, gpu.1);
+}
