@@ -38,6 +38,7 @@ fn remedy(source: &io::Error) -> &'static str {
         io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
             "; choose a folder that you may write to"
         }
+        io::ErrorKind::NotADirectory => "; a part of this path is a file: choose another folder",
         _ => "",
     }
 }

@@ -54,6 +54,7 @@ impl Ui {
             true => self.bars.add(ProgressBar::new(total)),
             false => ProgressBar::hidden(),
         };
+        bar.set_length(total);
         let template = format!("{{prefix}} {{wide_bar}} {{pos}}/{{len}} {unit}, {{per_sec}}, {{eta}} left");
         if let Ok(style) = ProgressStyle::with_template(&template) {
             bar.set_style(style);

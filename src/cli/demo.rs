@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::{Context, Failure, eval};
+use super::{Context, Failure};
 use crate::config;
 use crate::dataset::synth::{self, SynthSpec};
 use crate::device::{self, DeviceChoice};
@@ -78,11 +78,13 @@ pub fn run(args: &DemoArgs, context: &Context) -> Result<(), Failure> {
         let document = serde_json::json!({ "schema": 1, "runs": evaluations, "correlation": correlation });
         return context.print(|out| report::print(out, Format::Json, &Table::new(&[]), &document));
     }
-    eval::print(&evaluations, context)?;
     if let Some(correlation) = correlation {
+        let (means, rho) = (means(&correlation), table(&correlation));
         context.print(|out| {
-            report::print(out, context.format, &table(&correlation), &correlation)
-                .and_then(|()| writeln!(out))
+            report::print(out, context.format, &means, &())?;
+            writeln!(out)?;
+            report::print(out, context.format, &rho, &())?;
+            writeln!(out)
         })?;
         ui.say(&remark(&correlation));
     }
@@ -97,7 +99,26 @@ pub fn run(args: &DemoArgs, context: &Context) -> Result<(), Failure> {
     Ok(())
 }
 
-/// The Spearman table.
+/// The study's Table II: each configuration, averaged over the machines.
+fn means(correlation: &Correlation) -> Table {
+    let columns = [
+        ("config", Align::Left),
+        (correlation.proxy.as_str(), Align::Right),
+        ("in-domain LP %", Align::Right),
+        ("out-domain LP %", Align::Right),
+        ("Mahalanobis %", Align::Right),
+    ];
+    let mut table = Table::new(&columns);
+    let percent = |auc: Option<f64>| auc.map_or("-".to_owned(), |auc| format!("{:.2}", 100.0 * auc));
+    for one in &correlation.configurations {
+        let proxy = one.proxy.map_or("-".to_owned(), |value| format!("{value:.5}"));
+        let aucs = [one.in_domain_lp, one.out_domain_lp, one.mahalanobis].map(percent);
+        table.row([one.config.clone(), proxy].into_iter().chain(aucs).collect());
+    }
+    table
+}
+
+/// The study's Table VII, one row a detection metric.
 fn table(correlation: &Correlation) -> Table {
     let columns = [
         ("proxy against", Align::Left),

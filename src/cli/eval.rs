@@ -6,7 +6,7 @@ use clap::Args;
 
 use super::{Context, DeviceOption, Failure};
 use crate::device;
-use crate::report::{self, Align, Table};
+use crate::report::{self, Align, Format, Table};
 use crate::run::RunFolder;
 use crate::study::{self, Error, Evaluation};
 
@@ -38,7 +38,9 @@ pub fn run(args: &EvalArgs, context: &Context) -> Result<(), Failure> {
             Err(error) => failures.push((folder, error)),
         }
     }
-    print(&evaluated, context)?;
+    if !evaluated.is_empty() || context.format == Format::Json {
+        print(&evaluated, context)?;
+    }
     match failures.len() {
         0 => Ok(()),
         failed if failed == folders.len() => Err(failures.swap_remove(0).1.into()),
@@ -52,7 +54,7 @@ pub fn run(args: &EvalArgs, context: &Context) -> Result<(), Failure> {
 }
 
 /// Print evaluations as a table or a document.
-pub fn print(evaluated: &[Evaluation], context: &Context) -> Result<(), Failure> {
+fn print(evaluated: &[Evaluation], context: &Context) -> Result<(), Failure> {
     let proxy = evaluated.first().map_or("proxy".into(), |e| {
         format!(
             "{} ({})",

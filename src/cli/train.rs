@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::{Context, Failure, RunOptions};
 use crate::config;
 use crate::device;
-use crate::report::{self, Align, Table};
+use crate::report::{self, Align, Format, Table};
 use crate::study::{self, Error, Recordings, Trained, Trial, TrialState};
 use crate::train::Interrupt;
 
@@ -59,13 +59,21 @@ pub fn run(args: &TrainArgs, context: &Context) -> Result<(), Failure> {
     for trial in &trials {
         match study::train(trial, &recordings, &device, &interrupt, &context.ui) {
             Ok(run) => trained.push(run),
-            Err(error) => failures.push((trial, error)),
+            Err(error) => {
+                if trials.len() > 1 {
+                    context.ui.warn(&format!("{} failed: {error}", trial.folder.path().display()));
+                }
+                failures.push((trial, error));
+            }
         }
         if interrupt.requested() {
             break;
         }
     }
-    print(&trained, context)?;
+    // A table without rows says nothing; a script still gets its document.
+    if !trained.is_empty() || context.format == Format::Json {
+        print(&trained, context)?;
+    }
     finish(failures, trials.len())?;
     if interrupt.requested() {
         return Err(Error::Interrupted.into());

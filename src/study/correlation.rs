@@ -113,3 +113,74 @@ fn coefficient(configurations: &[Configuration], value: fn(&Configuration) -> Op
         Err(error) => none(error.to_string()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::EvalConfig;
+    use crate::score::mahalanobis::MahalanobisResult;
+    use crate::score::{LinearProbe, SectionAucs};
+    use crate::study::evaluation::{ClipCounts, OfficialMetrics};
+    use crate::task::Proxy;
+
+    fn evaluation(config: &str, machine: &str, proxy: f64, auc: Option<f64>) -> Evaluation {
+        let aucs = SectionAucs { auc, ..SectionAucs::default() };
+        Evaluation {
+            schema: 1,
+            path: String::new(),
+            family: "autoencoder".into(),
+            config: config.into(),
+            machine: machine.into(),
+            seed: 0,
+            proxy: Proxy { name: "mae".into(), value: Some(proxy), higher_is_better: false, why: None },
+            linear_probe: LinearProbe { in_domain: aucs.clone(), out_domain: SectionAucs::default() },
+            mahalanobis: MahalanobisResult {
+                aucs,
+                estimator: String::new(),
+                shrinkage: None,
+                condition: None,
+                rank: None,
+            },
+            official: OfficialMetrics {
+                auc_source: None,
+                auc_target: None,
+                pauc: None,
+                omega: None,
+                why: None,
+            },
+            clips: ClipCounts { train: 0, test_normal: 0, test_anomalous: 0, test_unlabelled: 0, skipped: 0 },
+            settings: EvalConfig::default(),
+            model: String::new(),
+        }
+    }
+
+    #[test]
+    fn configurations_are_averaged_over_machines_before_they_are_ranked() {
+        // On each machine alone the order is another; the means 0.3, 0.4, 0.5 against 0.7, 0.6, 0.5 are opposite.
+        let runs: Vec<Evaluation> =
+            [("a", 0.1, 0.5, 0.9, 0.5), ("b", 0.5, 0.3, 0.4, 0.8), ("c", 0.2, 0.8, 0.6, 0.4)]
+                .into_iter()
+                .flat_map(|(config, fan, pump, auc_fan, auc_pump)| {
+                    [
+                        evaluation(config, "fan", fan, Some(auc_fan)),
+                        evaluation(config, "pump", pump, Some(auc_pump)),
+                    ]
+                })
+                .collect();
+        let found = correlate(&runs).unwrap();
+        assert_eq!((found.n, found.configurations[0].runs), (3, 2));
+        assert_eq!(found.in_domain_lp.rho, Some(-1.0));
+        // Two of the six orders of three are as extreme.
+        assert_eq!(found.mahalanobis.p, Some(2.0 / 6.0));
+    }
+
+    #[test]
+    fn a_missing_value_is_no_mean() {
+        let mut runs: Vec<Evaluation> =
+            (0..4).map(|n| evaluation(&n.to_string(), "fan", f64::from(n), Some(f64::from(n * n)))).collect();
+        runs.push(evaluation("2", "pump", 1.0, None));
+        let found = correlate(&runs).unwrap();
+        assert_eq!((found.mahalanobis.rho, found.configurations[2].mahalanobis), (None, None));
+        assert!(found.mahalanobis.why.is_some() && correlate(&[]).is_none());
+    }
+}

@@ -137,6 +137,10 @@ pub fn train(
     // Before anything is written: bad data leave no folder behind.
     let logmels = recordings.training(&trial.machine, &trial.experiment)?;
     let _lock = trial.folder.lock()?;
+    // Another process may have trained it since.
+    if trial.state(recordings)? == TrialState::Done {
+        return Ok(trial.trained(&Status::Done, read_outcome(&trial.folder)?));
+    }
     if trial.folder.manifest()?.is_none() {
         let text = trial.experiment.to_toml();
         files::write(&trial.folder.file("config.toml"), text.as_bytes(), Durability::Flushed)?;
