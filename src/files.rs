@@ -7,6 +7,10 @@
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// How temporary files' names begin.
+const TEMPORARY: &str = ".writing-";
 
 /// Why a file or a folder could not be written or read.
 #[derive(Debug, thiserror::Error)]
@@ -76,7 +80,7 @@ pub fn write_with(
     };
     // The temporary file removes itself when it is dropped before `persist`.
     let mut builder = tempfile::Builder::new();
-    builder.prefix(".writing-");
+    builder.prefix(TEMPORARY);
     #[cfg(unix)]
     {
         use std::os::unix::fs::PermissionsExt;
@@ -112,6 +116,18 @@ fn unwrap_path(error: io::Error) -> io::Error {
 /// When one of them cannot be made.
 pub fn make_folder(path: &Path) -> Result<(), Error> {
     fs::create_dir_all(path).map_err(|e| Error::new("make the folder", path, e))
+}
+
+/// Remove what killed processes left half-written in a folder: temporary files that nobody wrote to for `age`.
+///
+/// What cannot be removed stays; it does no harm but take room.
+pub fn sweep(folder: &Path, age: Duration) {
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        let old = || entry.metadata().ok()?.modified().ok()?.elapsed().ok().map(|since| since >= age);
+        if entry.file_name().to_string_lossy().starts_with(TEMPORARY) && old() == Some(true) {
+            let _ = fs::remove_file(entry.path());
+        }
+    }
 }
 
 /// The whole content of a text file.
@@ -166,6 +182,19 @@ mod tests {
         let path = folder.path().join("none").join("a.json");
         let message = write(&path, b"x", Durability::Cached).unwrap_err().to_string();
         assert!(message.contains("a.json") && !message.contains(".writing-"), "{message}");
+    }
+
+    #[test]
+    fn leftovers_are_swept_and_the_living_spared() {
+        let folder = tempfile::tempdir().unwrap();
+        for name in [".writing-abc", "a.json"] {
+            fs::write(folder.path().join(name), "x").unwrap();
+        }
+        sweep(folder.path(), Duration::from_secs(3600));
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 2);
+        sweep(folder.path(), Duration::ZERO);
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+        assert!(folder.path().join("a.json").exists());
     }
 
     #[cfg(unix)]

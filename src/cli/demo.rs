@@ -9,7 +9,7 @@ use crate::config;
 use crate::dataset::synth::{self, SynthSpec};
 use crate::device::{self, DeviceChoice};
 use crate::report::{self, Align, Format, Table};
-use crate::study::{self, Correlation, Recordings};
+use crate::study::{self, Correlation, Judge, Recordings};
 use crate::train::Interrupt;
 
 /// Arguments of `asdbench demo`.
@@ -69,8 +69,12 @@ pub fn run(args: &DemoArgs, context: &Context) -> Result<(), Failure> {
     }
     ui.say("3/4 judging them: proxy metric, linear probe, Mahalanobis distance");
     let mut evaluations = Vec::new();
+    let judge = Judge::new(&[], &device, ui);
     for trial in &trials {
-        evaluations.push(study::evaluate(&trial.folder, &[], &device, ui)?.evaluation);
+        evaluations.push(judge.evaluate(&trial.folder)?);
+        if interrupt.requested() {
+            return Err(study::Error::Interrupted.into());
+        }
     }
     ui.say("4/4 does a better autoencoder detect better?\n");
     let correlation = study::correlate(&evaluations);

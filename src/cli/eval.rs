@@ -8,7 +8,7 @@ use super::{Context, DeviceOption, Failure};
 use crate::device;
 use crate::report::{self, Align, Format, Table};
 use crate::run::RunFolder;
-use crate::study::{self, Error, Evaluation};
+use crate::study::{Error, Evaluation, Judge};
 
 /// Arguments of `asdbench eval`.
 #[derive(Args, Debug)]
@@ -29,13 +29,20 @@ pub fn run(args: &EvalArgs, context: &Context) -> Result<(), Failure> {
     for above in &args.runs {
         folders.extend(RunFolder::find(above).map_err(Error::from)?);
     }
+    folders.sort();
     folders.dedup();
     let device = device::open(args.device.device)?;
     let (mut evaluated, mut failures) = (Vec::new(), Vec::new());
+    let judge = Judge::new(&args.sets, &device, &context.ui);
     for folder in &folders {
-        match study::evaluate(folder, &args.sets, &device, &context.ui) {
-            Ok(one) => evaluated.push(one.evaluation),
-            Err(error) => failures.push((folder, error)),
+        match judge.evaluate(folder) {
+            Ok(one) => evaluated.push(one),
+            Err(error) => {
+                if folders.len() > 1 {
+                    context.ui.warn(&format!("{} failed: {error}", folder.path().display()));
+                }
+                failures.push((folder, error));
+            }
         }
     }
     if !evaluated.is_empty() || context.format == Format::Json {

@@ -1,6 +1,6 @@
 //! What a command's failure is to a shell.
 
-use std::io::{self, IsTerminal};
+use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
 
 use crate::{config, dataset, device, study, task, train};
@@ -67,8 +67,8 @@ impl Failure {
     /// The exit code that `cli.md` promises.
     pub fn code(&self) -> u8 {
         match self {
+            Self::Output(_) | Self::Config(config::Error::Output(_)) => INTERNAL,
             Self::Config(_) => CONFIG,
-            Self::Output(_) => INTERNAL,
             Self::Runs { .. } => PART,
             Self::Study(error) => study_code(error),
         }
@@ -84,9 +84,11 @@ impl Failure {
             }
             Self::Config(error) => {
                 let colour = io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
-                eprintln!("{}", error.render(colour).trim_end());
+                let _ = writeln!(io::stderr(), "{}", error.render(colour).trim_end());
             }
-            other => eprintln!("error: {other}"),
+            other => {
+                let _ = writeln!(io::stderr(), "error: {other}");
+            }
         }
         ExitCode::from(self.code())
     }

@@ -143,7 +143,7 @@ fn run(command: &Command, context: &Context) -> Result<(), Failure> {
 /// Warnings of the rooms below go through the same door as everything else on standard error.
 fn log(common: &Common, ui: &Ui) {
     let level = match (common.quiet, common.verbose) {
-        (true, _) => "error",
+        (true, _) => "error,asdbench=warn",
         (false, 0) => "error,asdbench=warn",
         (false, 1) => "warn,asdbench=info",
         (false, _) => "info,asdbench=debug",

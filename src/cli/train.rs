@@ -9,6 +9,7 @@ use super::{Context, Failure, RunOptions};
 use crate::config;
 use crate::device;
 use crate::report::{self, Align, Format, Table};
+use crate::run::RunFolder;
 use crate::study::{self, Error, Recordings, Trained, Trial, TrialState};
 use crate::train::Interrupt;
 
@@ -59,7 +60,9 @@ pub fn run(args: &TrainArgs, context: &Context) -> Result<(), Failure> {
     for trial in &trials {
         match study::train(trial, &recordings, &device, &interrupt, &context.ui) {
             Ok(run) => trained.push(run),
+            Err(Error::Interrupted) => {}
             Err(error) => {
+                trained.push(trial.failed(&error));
                 if trials.len() > 1 {
                     context.ui.warn(&format!("{} failed: {error}", trial.folder.path().display()));
                 }
@@ -71,14 +74,13 @@ pub fn run(args: &TrainArgs, context: &Context) -> Result<(), Failure> {
         }
     }
     // A table without rows says nothing; a script still gets its document.
-    if !trained.is_empty() || context.format == Format::Json {
+    if failures.len() < trained.len() || context.format == Format::Json {
         print(&trained, context)?;
     }
-    finish(failures, trials.len())?;
     if interrupt.requested() {
         return Err(Error::Interrupted.into());
     }
-    Ok(())
+    finish(failures, trials.len())
 }
 
 /// One failure of one run keeps its own exit code; of several runs, the list says which failed.
@@ -150,7 +152,7 @@ fn plan(trials: &[Trial], recordings: &Recordings<'_>, context: &Context) -> Res
         let one = Planned {
             path: trial.folder.path().display().to_string(),
             machine: trial.machine.clone(),
-            config: trial.experiment.slug(),
+            config: RunFolder::config_name(&trial.experiment),
             seed: trial.seed,
             state: trial.state(recordings)?,
             clips: recordings.training_clips(&trial.machine)?,

@@ -155,7 +155,8 @@ fn read_axis(key: &str, node: &Node, problems: &mut Vec<Problem>) -> Option<Axis
         });
         return None;
     };
-    if outside_training(key) {
+    // The layout says how files are read, once for all trials.
+    if outside_training(key) || key == "data.layout" {
         let problem = Problem::at(
             node.key,
             format!("`{key}` cannot vary in a grid: it does not change what is trained"),

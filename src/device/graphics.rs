@@ -47,7 +47,13 @@ fn on(interface: wgpu::Backends) -> Vec<Adapter> {
         let api = format!("{:?}", info.backend);
         Some(Adapter { id: String::new(), name: info.name, kind, api, memory_bytes: memory(adapter) })
     });
-    described.enumerate().map(|(n, adapter)| Adapter { id: format!("gpu:{n}"), ..adapter }).collect()
+    // Burn can name one software adapter only.
+    let mut software = 0;
+    let reachable = described.filter(|adapter| {
+        software += usize::from(adapter.kind == AdapterKind::Software);
+        adapter.kind != AdapterKind::Software || software == 1
+    });
+    reachable.enumerate().map(|(n, adapter)| Adapter { id: format!("gpu:{n}"), ..adapter }).collect()
 }
 
 /// Runs a future that does not wait for anything outside itself.

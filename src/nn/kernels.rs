@@ -118,7 +118,10 @@ fn values(tensor: &FlexTensor) -> &[f32] {
 
 fn contiguous(tensor: FlexTensor) -> FlexTensor {
     debug_assert_eq!(tensor.dtype(), DType::F32);
-    if tensor.is_contiguous() { tensor } else { tensor.to_contiguous() }
+    // A view of a part of a buffer may be contiguous too, and `storage` is the whole buffer.
+    let whole = tensor.layout().start_offset() == 0
+        && tensor.bytes().len() == tensor.layout().num_elements() * size_of::<f32>();
+    if whole && tensor.is_contiguous() { tensor } else { FlexTensor::from_data(tensor.into_data()) }
 }
 
 fn tensor(values: Vec<f32>, shape: impl Into<Shape>) -> FlexTensor {
@@ -379,6 +382,29 @@ mod tests {
         let ((ours, our_gradient), (stock, stock_gradient)) = (both(true), both(false));
         assert_near("loss", ours, stock, 1e-6);
         assert_near("gradient", our_gradient, stock_gradient, 1e-9);
+    }
+
+    #[test]
+    fn a_part_of_a_buffer_is_taken_for_what_it_is() {
+        let device = Device::flex().autodiff();
+        let [x, target] = inputs(&device, 12, 5);
+        let part = |tensor: &Tensor<2>| tensor.clone().slice([4..9, 0..5]);
+        let stock = (part(&x) - part(&target)).abs().mean();
+        assert_near("loss", host(mean_absolute_error(part(&x), part(&target))), host(stock), 1e-6);
+        let (weight, bias) = (Tensor::<1>::ones([5], &device), Tensor::<1>::zeros([5], &device));
+        let copied = Tensor::<2>::from_data(part(&x).into_data(), &device);
+        let of_part = norm_relu(part(&x), weight.clone(), bias.clone(), 1e-5).0;
+        assert_eq!(of_part.dims(), [5, 5]);
+        assert_near("norm", host(of_part), host(norm_relu(copied, weight, bias, 1e-5).0), 0.0);
+    }
+
+    #[test]
+    fn a_value_that_is_no_number_is_not_hidden() {
+        let device = Device::flex().autodiff();
+        let x = Tensor::<2>::from_floats([[1.0, f32::NAN], [2.0, 3.0]], &device);
+        let (weight, bias) = (Tensor::<1>::ones([2], &device), Tensor::<1>::zeros([2], &device));
+        let output = host(norm_relu(x, weight, bias, 1e-5).0);
+        assert!(output[1].is_nan() && output[3].is_nan() && !output[0].is_nan(), "{output:?}");
     }
 
     #[test]

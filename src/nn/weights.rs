@@ -51,22 +51,29 @@ pub fn to_safetensors<M: Module>(net: &M, metadata: String) -> Result<Vec<u8>, E
     safetensors::serialize(views, Some(metadata)).map_err(|e| Error::Format(e.to_string()))
 }
 
-/// `net` with the values of a safetensors file, and the file's `asdbench` metadata.
+/// The text that [`to_safetensors`] was given.
+///
+/// # Errors
+/// When the bytes are damaged, or another program wrote them.
+pub fn metadata(bytes: &[u8]) -> Result<String, Error> {
+    let (_, header) = SafeTensors::read_metadata(bytes).map_err(|e| Error::Format(e.to_string()))?;
+    let own = header.metadata().as_ref().and_then(|all| all.get("asdbench").cloned());
+    own.ok_or_else(|| Error::Format("it has no asdbench metadata".into()))
+}
+
+/// `net` with the values of a safetensors file.
 ///
 /// # Errors
 /// When the bytes are damaged, or names or shapes differ from the network's.
-pub fn from_safetensors<M: Module>(net: M, bytes: &[u8]) -> Result<(M, Option<String>), Error> {
-    let format = |e: safetensors::SafeTensorError| Error::Format(e.to_string());
-    let file = SafeTensors::deserialize(bytes).map_err(format)?;
-    let (_, header) = SafeTensors::read_metadata(bytes).map_err(format)?;
-    let metadata = header.metadata().as_ref().and_then(|m| m.get("asdbench").cloned());
+pub fn from_safetensors<M: Module>(net: M, bytes: &[u8]) -> Result<M, Error> {
+    let file = SafeTensors::deserialize(bytes).map_err(|e| Error::Format(e.to_string()))?;
     let tensors = file.tensors().into_iter().collect();
     let mut loader = Loader { place: Place::default(), tensors, problems: Vec::new() };
     let net = net.map(&mut loader);
     let left: Vec<String> = loader.tensors.into_keys().collect();
     loader.problems.extend(left.into_iter().map(|name| format!("`{name}` belongs nowhere")));
     match loader.problems.is_empty() {
-        true => Ok((net, metadata)),
+        true => Ok(net),
         false => Err(Error::Mismatch(loader.problems)),
     }
 }
@@ -207,8 +214,8 @@ mod tests {
         trained.forward(Tensor::ones([4, 12], &training) * 3.0);
         let bytes = to_safetensors(&trained, "x".into()).unwrap();
         let device = Device::flex();
-        let (loaded, metadata) = from_safetensors(net(2, &device), &bytes).unwrap();
-        assert_eq!(metadata.as_deref(), Some("x"));
+        let loaded = from_safetensors(net(2, &device), &bytes).unwrap();
+        assert_eq!(metadata(&bytes).unwrap(), "x");
         let x = Tensor::<2>::ones([3, 12], &device) * 0.3;
         let values = |net: &Autoencoder| net.forward(x.clone()).into_data().try_to_vec::<f32>().unwrap();
         assert_eq!(values(&trained.valid()), values(&loaded));

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -55,7 +56,7 @@ impl Status {
 }
 
 /// A run's folder and the names in it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct RunFolder {
     path: PathBuf,
 }
@@ -166,6 +167,15 @@ impl RunFolder {
             Err(TryLockError::WouldBlock) => Err(Error::Locked(self.path.clone())),
             Err(TryLockError::Error(e)) => Err(files::Error::new("lock", &path, e).into()),
         }
+    }
+
+    /// Give up the resume state of a finished run, and what killed processes left half-written.
+    pub fn clear_checkpoint(&self, _held: &Lock) {
+        // None of this failing harms the run.
+        let _ = files::remove(&self.checkpoint());
+        files::sweep(&self.file("checkpoint"), Duration::ZERO);
+        files::sweep(&self.path, Duration::ZERO);
+        let _ = std::fs::remove_dir(self.file("checkpoint"));
     }
 
     /// The manifest; `None` where there is none yet.

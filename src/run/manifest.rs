@@ -5,19 +5,14 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
 
+/// As Cargo.toml pins it.
+const BURN: &str = "0.22.1";
+
 /// The manifest of a run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Manifest {
     /// Version of this file's form.
     pub schema: u32,
-    /// Version of asdbench.
-    pub asdbench: String,
-    /// Version of Burn, which does the arithmetic of the training.
-    pub burn: String,
-    /// The command line.
-    pub argv: Vec<String>,
-    /// State of the Git working tree around the working folder; `None` outside one.
-    pub git: Option<GitState>,
     /// Proxy-task family.
     pub family: String,
     /// `<slug>-<hash8>`, the configuration's folder.
@@ -30,14 +25,46 @@ pub struct Manifest {
     pub machine: String,
     /// Seed of every random draw.
     pub seed: u64,
-    /// The device that trained, in words.
-    pub device: String,
+    /// The process that began the run.
+    pub started: Start,
+    /// Those that went on with it.
+    pub resumed: Vec<Start>,
     /// Training clips used.
     pub clips: usize,
     /// Training clips left out under `data.on_bad_clip = "skip"`.
     pub skipped: Vec<SkippedClip>,
-    /// When the run was first started, seconds since 1970 UTC.
-    pub started_unix_s: u64,
+}
+
+/// A process that worked on a run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Start {
+    /// Seconds since 1970 UTC.
+    pub unix_s: u64,
+    /// Version of asdbench.
+    pub asdbench: String,
+    /// Version of Burn, which does the arithmetic of the training.
+    pub burn: String,
+    /// The command line.
+    pub argv: Vec<String>,
+    /// State of the Git working tree around the working folder; `None` outside one.
+    pub git: Option<GitState>,
+    /// The device, in words.
+    pub device: String,
+}
+
+impl Start {
+    /// This process, on a device.
+    pub fn now(device: &str) -> Self {
+        Self {
+            // 0 with a clock before 1970.
+            unix_s: SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs()),
+            asdbench: env!("CARGO_PKG_VERSION").into(),
+            burn: BURN.into(),
+            argv: std::env::args_os().map(|a| a.to_string_lossy().into_owned()).collect(),
+            git: GitState::here(),
+            device: device.to_owned(),
+        }
+    }
 }
 
 /// A clip that was left out, and why.
@@ -69,9 +96,4 @@ impl GitState {
         let changes = git(&["status", "--porcelain", "--untracked-files=no"])?;
         Some(Self { commit, modified: !changes.is_empty() })
     }
-}
-
-/// Seconds since 1970 UTC; 0 with a clock before that.
-pub fn now() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs())
 }

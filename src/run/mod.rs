@@ -15,7 +15,7 @@ mod folder;
 mod manifest;
 
 pub use folder::{Lock, RunFolder, Status};
-pub use manifest::{GitState, Manifest, SkippedClip, now};
+pub use manifest::{GitState, Manifest, SkippedClip, Start};
 
 use std::path::PathBuf;
 

@@ -1,5 +1,7 @@
 //! Does a better proxy make a better detector? Spearman over the configurations of a family.
 
+use std::collections::BTreeSet;
+
 use serde::Serialize;
 
 use super::Evaluation;
@@ -57,6 +59,12 @@ pub struct Coefficient {
     pub why: Option<String>,
 }
 
+impl Coefficient {
+    fn missing(why: String) -> Self {
+        Self { rho: None, p: None, why: Some(why) }
+    }
+}
+
 /// Correlate the evaluations of one family; configurations in the order of their first run.
 ///
 /// A mean is taken over the runs of a configuration only if all of them have the value: a mean over other machines than
@@ -69,9 +77,19 @@ pub fn correlate(evaluations: &[Evaluation]) -> Option<Correlation> {
             names.push(&evaluation.config);
         }
     }
+    let of = |name: &str| -> BTreeSet<(&str, u64)> {
+        let own = evaluations.iter().filter(|e| e.config == name);
+        own.map(|e| (e.machine.as_str(), e.seed)).collect()
+    };
+    let comparable = names.iter().all(|name| of(name) == of(names[0]));
     let configurations: Vec<Configuration> =
         names.into_iter().map(|name| configuration(name, evaluations)).collect();
-    let against = |value: fn(&Configuration) -> Option<f64>| coefficient(&configurations, value);
+    let against = |value: fn(&Configuration) -> Option<f64>| match comparable {
+        true => coefficient(&configurations, value),
+        false => {
+            Coefficient::missing("the configurations were not run on the same machines and seeds".into())
+        }
+    };
     Some(Correlation {
         family: first.family.clone(),
         proxy: first.proxy.name.clone(),
@@ -103,14 +121,13 @@ fn configuration(name: &str, evaluations: &[Evaluation]) -> Configuration {
 
 fn coefficient(configurations: &[Configuration], value: fn(&Configuration) -> Option<f64>) -> Coefficient {
     let pairs: Option<Vec<(f64, f64)>> = configurations.iter().map(|c| c.proxy.zip(value(c))).collect();
-    let none = |why: String| Coefficient { rho: None, p: None, why: Some(why) };
     let Some(pairs) = pairs else {
-        return none("a configuration lacks the value".into());
+        return Coefficient::missing("a configuration lacks the value".into());
     };
     let (x, y): (Vec<f64>, Vec<f64>) = pairs.into_iter().unzip();
     match stats::spearman(&x, &y) {
         Ok(Spearman { rho, p, .. }) => Coefficient { rho: Some(rho), p: Some(p), why: None },
-        Err(error) => none(error.to_string()),
+        Err(error) => Coefficient::missing(error.to_string()),
     }
 }
 
@@ -178,9 +195,15 @@ mod tests {
     fn a_missing_value_is_no_mean() {
         let mut runs: Vec<Evaluation> =
             (0..4).map(|n| evaluation(&n.to_string(), "fan", f64::from(n), Some(f64::from(n * n)))).collect();
-        runs.push(evaluation("2", "pump", 1.0, None));
+        assert_eq!(correlate(&runs).unwrap().mahalanobis.rho, Some(1.0));
+        runs[2].mahalanobis.aucs.auc = None;
         let found = correlate(&runs).unwrap();
         assert_eq!((found.mahalanobis.rho, found.configurations[2].mahalanobis), (None, None));
+        assert_eq!(found.in_domain_lp.rho, Some(1.0));
+        // A configuration that was run on one machine more is not comparable.
+        runs.push(evaluation("2", "pump", 1.0, Some(0.5)));
+        let found = correlate(&runs).unwrap();
+        assert_eq!(found.in_domain_lp.rho, None);
         assert!(found.mahalanobis.why.is_some() && correlate(&[]).is_none());
     }
 }

@@ -1,12 +1,15 @@
 //! The evaluation of a trained run: proxy metric, features, linear probe, Mahalanobis distance.
 
-use std::path::Path;
+use std::cell::RefCell;
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
 
 use ndarray::{Array2, Axis};
 use serde::{Deserialize, Serialize};
 
+use super::training::WeightsMetadata;
 use super::{Error, Recordings, cache_folder};
-use crate::config::{self, EvalConfig, Experiment, TaskConfig};
+use crate::config::{self, DataConfig, EvalConfig, Experiment, TaskConfig};
 use crate::dataset::{EvaluationClips, LabelledClip};
 use crate::device::OpenDevice;
 use crate::files::{self, Durability};
@@ -98,31 +101,50 @@ pub struct Scored {
     pub mahalanobis: Option<f64>,
 }
 
-/// An evaluation and where it was written.
-pub struct Evaluated {
-    /// The result, with the run's path as it was found.
-    pub evaluation: Evaluation,
-    /// The run.
-    pub folder: RunFolder,
+/// Evaluates runs; those of one data set share its index and log-mels.
+pub struct Judge<'a> {
+    sets: &'a [String],
+    device: &'a OpenDevice,
+    ui: &'a Ui,
+    opened: RefCell<Vec<(DataConfig, PathBuf, Rc<Recordings<'a>>)>>,
 }
 
-/// Evaluate one run on the data set that its configuration (with `sets`) names, and write `features.npz`,
-/// `scores.csv` and `eval.json` into its folder.
-///
-/// # Errors
-/// When the run is not trained, the data set is another, its labels allow no AUC, or a file fails.
-pub fn evaluate(
-    folder: &RunFolder,
-    sets: &[String],
-    device: &OpenDevice,
-    ui: &Ui,
-) -> Result<Evaluated, Error> {
-    let (experiment, manifest) = read_run(folder, sets)?;
-    let runs = folder.path().ancestors().nth(4).unwrap_or(Path::new("."));
-    let mut data = experiment.data.clone();
-    data.machines = vec![manifest.machine.clone()];
-    let recordings = Recordings::open(&data, cache_folder(runs), ui)?;
-    evaluate_with(folder, &experiment, &manifest, &recordings, device, ui)
+impl<'a> Judge<'a> {
+    /// `sets` are `--set` arguments that change how runs are judged or where their data are.
+    pub fn new(sets: &'a [String], device: &'a OpenDevice, ui: &'a Ui) -> Self {
+        Self { sets, device, ui, opened: RefCell::default() }
+    }
+
+    /// Evaluate one run on the data set that its configuration names, and write `features.npz`, `scores.csv` and, last,
+    /// `eval.json` into its folder. The result has the run's path as it was given.
+    ///
+    /// # Errors
+    /// When the run is not trained, the data set is another, its labels allow no AUC, or a file fails.
+    pub fn evaluate(&self, folder: &RunFolder) -> Result<Evaluation, Error> {
+        let (experiment, manifest) = read_run(folder, self.sets)?;
+        let path = folder.path();
+        let path = path.canonicalize().map_err(|e| files::Error::new("open", path, e))?;
+        // runs/family/config/machine/seed-n
+        let runs = path.ancestors().nth(4).unwrap_or(Path::new("."));
+        let recordings = self.recordings(&experiment, cache_folder(runs))?;
+        let mut evaluation = evaluate(folder, &experiment, &manifest, &recordings, self.device, self.ui)?;
+        evaluation.path = folder.path().display().to_string();
+        Ok(evaluation)
+    }
+
+    fn recordings(&self, experiment: &Experiment, cache: PathBuf) -> Result<Rc<Recordings<'a>>, Error> {
+        // A run says itself which machine it is of.
+        let data = DataConfig { machines: Vec::new(), ..experiment.data.clone() };
+        let mut opened = self.opened.borrow_mut();
+        if let Some((.., known)) =
+            opened.iter().find(|(config, folder, _)| *config == data && *folder == cache)
+        {
+            return Ok(Rc::clone(known));
+        }
+        let recordings = Rc::new(Recordings::open(&data, cache.clone(), self.ui)?);
+        opened.push((data, cache, Rc::clone(&recordings)));
+        Ok(recordings)
+    }
 }
 
 fn read_run(folder: &RunFolder, sets: &[String]) -> Result<(Experiment, Manifest), Error> {
@@ -140,14 +162,14 @@ fn read_run(folder: &RunFolder, sets: &[String]) -> Result<(Experiment, Manifest
     Ok((experiment, manifest))
 }
 
-fn evaluate_with(
+fn evaluate(
     folder: &RunFolder,
     experiment: &Experiment,
     manifest: &Manifest,
     recordings: &Recordings<'_>,
     device: &OpenDevice,
     ui: &Ui,
-) -> Result<Evaluated, Error> {
+) -> Result<Evaluation, Error> {
     let machine = &manifest.machine;
     let fingerprint = recordings.training_fingerprint(machine)?;
     if fingerprint != manifest.data_fingerprint {
@@ -179,19 +201,19 @@ fn evaluate_with(
         device,
         progress: &|n| bar.add(n),
     };
-    let features = inference.run(experiment, machine)?;
+    let features = inference.run(experiment, manifest)?;
     bar.clear();
     let judged = judge(&experiment.eval, manifest.seed, &labelled, &features)?;
+    // Three files, one result: `eval.json` is there only when the other two are its own.
+    let _lock = folder.lock()?;
+    files::remove(&folder.file("eval.json"))?;
     write_features(folder, &inference, &features)?;
     write_scores(folder, &labelled, judged.scores.as_deref())?;
 
     let count = |label| labelled.iter().filter(|clip| clip.anomalous == label).count();
-    let identity: Vec<String> =
-        folder.path().iter().rev().take(4).map(|s| s.to_string_lossy().into_owned()).collect();
-    let identity = identity.into_iter().rev().collect::<Vec<_>>().join("/");
-    let mut evaluation = Evaluation {
+    let evaluation = Evaluation {
         schema: 1,
-        path: identity,
+        path: format!("{}/{}/{machine}/seed-{}", manifest.family, manifest.config, manifest.seed),
         family: manifest.family.clone(),
         config: manifest.config.clone(),
         machine: machine.clone(),
@@ -217,8 +239,7 @@ fn evaluate_with(
         model,
     };
     folder.write_json("eval.json", &evaluation)?;
-    evaluation.path = folder.path().display().to_string();
-    Ok(Evaluated { evaluation, folder: folder.clone() })
+    Ok(evaluation)
 }
 
 /// A set in which all clips have one label gives no AUC; one without any label is scored only.
@@ -256,21 +277,36 @@ struct Inference<'a> {
 
 impl Inference<'_> {
     /// The one place where evaluation tells the families apart.
-    fn run(&self, experiment: &Experiment, machine: &str) -> Result<Features, Error> {
-        let scaler = Scaler::new(experiment.frontend.scale, self.train.statistics());
+    fn run(&self, experiment: &Experiment, manifest: &Manifest) -> Result<Features, Error> {
+        let scaler = self.saved_scale(manifest)?;
         match &experiment.task {
             TaskConfig::Autoencoder(config) => {
                 let batch_size = experiment.train.batch_size;
+                let machine = &manifest.machine;
                 self.of_task(&AutoencoderTask::new(machine, config, batch_size, self.train, scaler)?)
             }
         }
+    }
+
+    /// The scale that the run was trained with, from its weights, which must be this run's.
+    fn saved_scale(&self, manifest: &Manifest) -> Result<Scaler, Error> {
+        let failed = |source| Error::Weights { path: self.folder.model(), source };
+        let text = weights::metadata(self.weights).map_err(failed)?;
+        let saved: WeightsMetadata =
+            serde_json::from_str(&text).map_err(|e| failed(weights::Error::Format(e.to_string())))?;
+        let expected = (&manifest.config_hash, &manifest.machine, manifest.seed);
+        if (&saved.config_hash, &saved.machine, saved.seed) != expected {
+            let whose = format!("it is of machine {}, seed {}", saved.machine, saved.seed);
+            return Err(failed(weights::Error::Mismatch(vec![whose])));
+        }
+        Ok(saved.scale)
     }
 
     fn of_task<T: ProxyTask>(&self, task: &T) -> Result<Features, Error> {
         let device = &self.device.device;
         // The seed does not matter: every value is replaced.
         let loaded = weights::from_safetensors(task.init(0, device), self.weights);
-        let (net, _) = loaded.map_err(|source| Error::Weights { path: self.folder.model(), source })?;
+        let net = loaded.map_err(|source| Error::Weights { path: self.folder.model(), source })?;
         let train = task.extract(&net, self.train, device, self.progress)?;
         let test = task.extract(&net, self.test, device, self.progress)?;
         // Normal test clips are held out, because no test clip is trained on.

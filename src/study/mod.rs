@@ -7,7 +7,7 @@ mod training;
 
 pub use correlation::{Configuration, Correlation, correlate};
 pub use data::Recordings;
-pub use evaluation::{Evaluated, Evaluation, OfficialMetrics, Scored, evaluate};
+pub use evaluation::{Evaluation, Judge, OfficialMetrics, Scored};
 pub use training::{Trained, Trial, TrialState, train, trials};
 
 use std::path::{Path, PathBuf};
@@ -57,10 +57,10 @@ pub enum Error {
         /// Where it stands.
         status: String,
     },
-    /// `--set` changed what was trained.
+    /// `--set`, or somebody's hand, changed what was trained.
     #[error(
-        "{}: --set may change eval.*, data.root and data.machines of a trained run, and nothing that was trained with; \
-         train a new run instead",
+        "{}: this is not the configuration that the run was trained with; --set may change eval.* and data.root of a \
+         trained run and nothing that was trained with; train a new run instead",
         .0.display()
     )]
     ChangedTraining(PathBuf),

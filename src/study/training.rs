@@ -2,13 +2,13 @@
 
 use std::path::Path;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::{Error, Recordings};
-use crate::config::{Experiment, TaskConfig};
+use crate::config::{Experiment, FrontendConfig, TaskConfig};
 use crate::device::OpenDevice;
 use crate::files::{self, Durability};
-use crate::run::{self, GitState, Manifest, RunFolder, SkippedClip, Status};
+use crate::run::{self, Lock, Manifest, RunFolder, SkippedClip, Start, Status};
 use crate::task::autoencoder::AutoencoderTask;
 use crate::task::{LogMels, ProxyTask, Scaler};
 use crate::train::{EpochLine, Interrupt, Outcome, Training};
@@ -63,6 +63,18 @@ pub struct Trained {
     pub why: Option<String>,
 }
 
+/// All that inference needs beside the weights, in the same file.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct WeightsMetadata {
+    pub family: String,
+    pub config_hash: String,
+    pub machine: String,
+    pub seed: u64,
+    pub scale: Scaler,
+    pub frontend: FrontendConfig,
+    pub task: TaskConfig,
+}
+
 /// All machines and seeds of all experiments, sorted by machine first, so that a machine's log-mels serve all its trials.
 pub fn trials(experiments: &[Experiment], recordings: &Recordings<'_>, runs: &Path) -> Vec<Trial> {
     let mut all = Vec::new();
@@ -105,6 +117,31 @@ impl Trial {
         Ok(if done { TrialState::Done } else { TrialState::Resume })
     }
 
+    /// The entry of a run that was trained before.
+    fn found(&self) -> Result<Trained, Error> {
+        Ok(self.trained(&Status::Done, read_outcome(&self.folder)?))
+    }
+
+    /// Bring a trained run up to date with what does not change its training: the data folder, `[eval]`.
+    fn renew(&self, lock: &Lock) -> Result<(), Error> {
+        self.folder.clear_checkpoint(lock);
+        self.write_config(lock)
+    }
+
+    fn write_config(&self, _held: &Lock) -> Result<(), Error> {
+        let (path, text) = (self.folder.file("config.toml"), self.experiment.to_toml());
+        if !path.exists() || files::read_text(&path)? != text {
+            files::write(&path, text.as_bytes(), Durability::Flushed)?;
+        }
+        Ok(())
+    }
+
+    /// The entry of a run that `error` ended.
+    pub fn failed(&self, error: &Error) -> Trained {
+        let why = Some(error.to_string());
+        Trained { why, ..self.trained(&Status::Failed(String::new()), None) }
+    }
+
     fn trained(&self, status: &Status, outcome: Option<(usize, f64)>) -> Trained {
         Trained {
             path: self.folder.path().display().to_string(),
@@ -132,19 +169,30 @@ pub fn train(
     ui: &Ui,
 ) -> Result<Trained, Error> {
     if trial.state(recordings)? == TrialState::Done {
-        return Ok(trial.trained(&Status::Done, read_outcome(&trial.folder)?));
+        // A run that is being judged is held, and needs nothing from us.
+        if let Ok(lock) = trial.folder.lock() {
+            trial.renew(&lock)?;
+        }
+        return trial.found();
     }
     // Before anything is written: bad data leave no folder behind.
     let logmels = recordings.training(&trial.machine, &trial.experiment)?;
-    let _lock = trial.folder.lock()?;
+    if interrupt.requested() {
+        return Err(Error::Interrupted);
+    }
+    let lock = trial.folder.lock()?;
     // Another process may have trained it since.
     if trial.state(recordings)? == TrialState::Done {
-        return Ok(trial.trained(&Status::Done, read_outcome(&trial.folder)?));
+        trial.renew(&lock)?;
+        return trial.found();
     }
-    if trial.folder.manifest()?.is_none() {
-        let text = trial.experiment.to_toml();
-        files::write(&trial.folder.file("config.toml"), text.as_bytes(), Durability::Flushed)?;
-        trial.folder.write_manifest(&manifest(trial, recordings, &logmels, device)?)?;
+    trial.write_config(&lock)?;
+    match trial.folder.manifest()? {
+        None => trial.folder.write_manifest(&manifest(trial, recordings, &logmels, device)?)?,
+        Some(mut manifest) => {
+            manifest.resumed.push(Start::now(&device.name));
+            trial.folder.write_manifest(&manifest)?;
+        }
     }
     trial.folder.set_status(&Status::Running)?;
     let result = run_family(trial, &logmels, device, interrupt, ui);
@@ -153,12 +201,12 @@ pub fn train(
         Ok(_) => Status::Interrupted,
         Err(error) => Status::Failed(error.to_string()),
     };
-    trial.folder.set_status(&status)?;
+    let noted = trial.folder.set_status(&status);
+    // The cause before what it may have caused.
     let outcome = result?;
+    noted?;
     if outcome.finished {
-        files::remove(&trial.folder.checkpoint())?;
-        // Empty now; a folder that somebody put a file into stays.
-        let _ = std::fs::remove_dir(trial.folder.file("checkpoint"));
+        trial.folder.clear_checkpoint(&lock);
     }
     Ok(trial.trained(&status, outcome.best.map(|(loss, _)| (outcome.epochs, loss))))
 }
@@ -189,23 +237,24 @@ fn run_task<T: ProxyTask>(
     interrupt: &Interrupt,
     ui: &Ui,
 ) -> Result<Outcome, Error> {
-    // All that inference needs beside the weights, in the same file.
-    let metadata = serde_json::json!({
-        "family": trial.experiment.family(),
-        "config_hash": trial.experiment.training_hash(),
-        "machine": trial.machine,
-        "seed": trial.seed,
-        "scale": scaler,
-        "frontend": trial.experiment.frontend,
-        "task": trial.experiment.task,
-    });
+    let metadata = WeightsMetadata {
+        family: trial.experiment.family().to_owned(),
+        config_hash: trial.experiment.training_hash(),
+        machine: trial.machine.clone(),
+        seed: trial.seed,
+        scale: scaler,
+        frontend: trial.experiment.frontend.clone(),
+        task: trial.experiment.task.clone(),
+    };
+    let metadata = serde_json::to_string(&metadata)
+        .map_err(|e| files::Error::new("write", &trial.folder.model(), e.into()))?;
     let training = Training {
         task,
         config: &trial.experiment.train,
         seed: trial.seed,
         device: &device.device,
         folder: &trial.folder,
-        metadata: metadata.to_string(),
+        metadata,
         interrupt,
     };
     let name = format!("{} {} seed {}", trial.machine, trial.experiment.slug(), trial.seed);
@@ -224,22 +273,18 @@ fn manifest(
     let skipped = logmels.bad().iter();
     Ok(Manifest {
         schema: 1,
-        asdbench: env!("CARGO_PKG_VERSION").into(),
-        burn: "0.22.1".into(),
-        argv: std::env::args_os().map(|a| a.to_string_lossy().into_owned()).collect(),
-        git: GitState::here(),
         family: trial.experiment.family().into(),
         config: RunFolder::config_name(&trial.experiment),
         config_hash: trial.experiment.training_hash(),
         data_fingerprint: recordings.training_fingerprint(&trial.machine)?,
         machine: trial.machine.clone(),
         seed: trial.seed,
-        device: device.name.clone(),
+        started: Start::now(&device.name),
+        resumed: Vec::new(),
         clips: logmels.spans().len(),
         skipped: skipped
             .map(|bad| SkippedClip { path: bad.path.clone(), reason: bad.reason.clone() })
             .collect(),
-        started_unix_s: run::now(),
     })
 }
 

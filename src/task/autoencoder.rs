@@ -178,3 +178,77 @@ impl ProxyTask for AutoencoderTask<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::audio::{LogMelSpec, windows};
+    use crate::config::{OnBadClip, Scale};
+    use crate::task::logmels::tests::Place;
+    use ndarray::ArrayView2;
+
+    fn small() -> AutoencoderConfig {
+        AutoencoderConfig { hidden: 6, bottleneck: 2, layers: 1, ..AutoencoderConfig::default() }
+    }
+
+    fn logmels(place: &Place) -> LogMels {
+        // 16 bands: windows of 80 values. Clips of 5, 9 and 5 frames: 1 + 5 + 1 windows.
+        place.open(&LogMelSpec { n_mels: 16, ..LogMelSpec::default() }, OnBadClip::Error).unwrap()
+    }
+
+    #[test]
+    fn an_epoch_shows_every_window_once_in_an_order_of_its_own() {
+        let place = Place::new();
+        let train = logmels(&place);
+        let scaler = Scaler::new(Scale::MinMax, train.statistics());
+        let config = small();
+        let task = AutoencoderTask::new("pump", &config, 3, &train, scaler).unwrap();
+        assert_eq!((task.windows(), task.batches()), (7, 2), "a last batch of one window is left out");
+        let order = task.order(1, 0);
+        let mut sorted = order.clone();
+        sorted.sort_unstable();
+        assert_eq!(sorted, [0, 5, 6, 7, 8, 9, 14]);
+        assert!(order != task.order(1, 1) && order == task.order(1, 0) && order != task.order(2, 0));
+
+        let mut all = vec![0.0; 19 * 16];
+        train.read_rows(0, &mut all, &mut Vec::new()).unwrap();
+        let batch = task.batch(&order, 1).unwrap();
+        assert_eq!(task.examples(&batch), 3);
+        let row = order[3] as usize;
+        let mut expected = all[row * 16..(row + 5) * 16].to_vec();
+        scaler.apply(&mut expected);
+        assert_eq!(batch.values[..80], expected);
+        assert!(batch.values.iter().all(|value| (0.0..=1.0).contains(value)));
+    }
+
+    #[test]
+    fn a_feature_is_the_mean_absolute_error_of_the_clips_windows() {
+        let place = Place::new();
+        let train = logmels(&place);
+        let scaler = Scaler::new(Scale::MinMax, train.statistics());
+        let config = small();
+        let task = AutoencoderTask::new("pump", &config, 4, &train, scaler).unwrap();
+        let device = Device::flex();
+        let net = task.init(3, &device);
+        let found = task.extract(&net, &train, &device, &|_| {}).unwrap();
+
+        let mut frames = vec![0.0; 9 * 16];
+        train.read_rows(5, &mut frames, &mut Vec::new()).unwrap();
+        scaler.apply(&mut frames);
+        let view = windows(ArrayView2::from_shape((9, 16), &frames).unwrap(), 5).unwrap();
+        let values: Vec<f32> = view.iter().copied().collect();
+        let x = Tensor::<2>::from_data(TensorData::new(values, [5, 80]), &device);
+        let expected =
+            (net.forward(x.clone()) - x).abs().mean_dim(0).into_data().try_into_vec::<f32>().unwrap();
+        for (found, expected) in found.features.row(1).iter().zip(&expected) {
+            // A mean of five in f64 beside one in f32.
+            assert!((found - expected).abs() < 1e-6, "{found} {expected}");
+        }
+        // Windows weigh alike, whatever clip they are of: 1, 5 and 1 of 7.
+        let means: Vec<f64> =
+            found.features.rows().into_iter().map(|row| f64::from(row.mean().unwrap())).collect();
+        let proxy = task.proxy(&found.proxy_terms).value.unwrap();
+        assert!((proxy - (means[0] + 5.0 * means[1] + means[2]) / 7.0).abs() < 1e-6, "{proxy} {means:?}");
+        assert_eq!(task.proxy(&[]).value, None);
+    }
+}

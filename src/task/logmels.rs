@@ -11,6 +11,7 @@ use std::fs::File;
 use std::io::{self, BufWriter, Seek, SeekFrom, Write};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
@@ -30,6 +31,8 @@ const CHUNK: usize = 64;
 const HEADER: usize = 128;
 /// Bytes of an f32.
 const VALUE: u64 = 4;
+/// No cache entry takes this long between two writes: what is older was left by a killed process.
+const ABANDONED: Duration = Duration::from_secs(3600);
 
 /// A clip that was left out, and why.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -147,6 +150,7 @@ impl LogMels {
             }
         }
         files::make_folder(request.cache)?;
+        files::sweep(request.cache, ABANDONED);
         files::remove(&listing)?;
         let index = build(source, request, &values)?;
         if (source.fingerprint)()? != index.fingerprint {
@@ -347,18 +351,18 @@ fn hash(file: &File) -> io::Result<String> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use crate::audio::{SampleFormat, write_wav};
     use crate::config::DataConfig;
 
-    struct Place {
+    pub struct Place {
         folder: tempfile::TempDir,
     }
 
     impl Place {
         /// Three clips of a machine `pump`, of 5, 9 and 5 frames.
-        fn new() -> Self {
+        pub fn new() -> Self {
             let folder = tempfile::tempdir().unwrap();
             for split in ["train", "test"] {
                 std::fs::create_dir_all(folder.path().join("data/pump").join(split)).unwrap();
@@ -377,7 +381,7 @@ mod tests {
             write_wav(&self.folder.path().join(name), &tone, 16_000, SampleFormat::Pcm16).unwrap();
         }
 
-        fn open(&self, spec: &LogMelSpec, on_bad_clip: OnBadClip) -> Result<LogMels, Error> {
+        pub fn open(&self, spec: &LogMelSpec, on_bad_clip: OnBadClip) -> Result<LogMels, Error> {
             let root = Some(self.folder.path().join("data"));
             let clips = dataset::index(&DataConfig { root, ..DataConfig::default() })
                 .unwrap()

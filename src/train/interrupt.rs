@@ -1,5 +1,6 @@
 //! Ctrl-C: the first finishes the batch and checkpoints, the second stops at once.
 
+use std::io::{self, Write};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -21,7 +22,8 @@ impl Interrupt {
             if count.fetch_add(1, Ordering::SeqCst) > 0 {
                 std::process::exit(INTERRUPTED);
             }
-            eprintln!("stopping after this batch; once more to stop at once");
+            // A terminal that went away must not take this thread with it.
+            let _ = writeln!(io::stderr(), "stopping after this batch; once more to stop at once");
         });
         if let Err(error) = listening {
             tracing::warn!("Ctrl-C stops at once: {error}");

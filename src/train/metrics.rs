@@ -44,12 +44,20 @@ impl Metrics {
             Err(error) if error.is_missing() => Vec::new(),
             Err(error) => return Err(error),
         };
-        let kept: Vec<u8> =
-            old.split_inclusive(|byte| *byte == b'\n').take(epochs).flatten().copied().collect();
+        let lines = old.split_inclusive(|byte| *byte == b'\n').filter(|line| line.ends_with(b"\n"));
+        let kept: Vec<u8> = lines.take(epochs).flatten().copied().collect();
         files::write(path, &kept, Durability::Flushed)?;
         let file =
             OpenOptions::new().append(true).open(path).map_err(|e| files::Error::new("write", path, e))?;
         Ok(Self { file, path: path.to_owned() })
+    }
+
+    /// Put all lines on the disk, before a checkpoint counts on them.
+    ///
+    /// # Errors
+    /// When the disk fails.
+    pub fn sync(&self) -> Result<(), files::Error> {
+        self.file.sync_data().map_err(|e| files::Error::new("write", &self.path, e))
     }
 
     /// Append a line.

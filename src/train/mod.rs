@@ -140,10 +140,12 @@ impl<T: ProxyTask> Training<'_, T> {
         while state.epoch < self.config.epochs {
             let finished = self.epoch(&mut state, &device, &mut saved, observer, &mut metrics)?;
             if !finished {
+                metrics.sync()?;
                 self.save(&state)?;
                 return Ok(Outcome { finished: false, epochs: state.epoch, best: best(&state) });
             }
             if self.due(saved) && state.epoch < self.config.epochs {
+                metrics.sync()?;
                 self.save(&state)?;
                 saved = Instant::now();
             }
@@ -199,6 +201,7 @@ impl<T: ProxyTask> Training<'_, T> {
             let mean = (state.examples > 0.0).then(|| state.loss_sum / state.examples);
             observer.batch(state.epoch, state.batch, mean);
             if save && !stop {
+                metrics.sync()?;
                 self.save(state)?;
                 *saved = Instant::now();
             }
@@ -234,7 +237,7 @@ impl<T: ProxyTask> Training<'_, T> {
         Checkpoint::of(state)?.write(&self.folder.checkpoint())
     }
 
-    /// Write the best weights, then give up the resume state.
+    /// Write the best weights.
     fn finish(&self, state: &State<T::Net>) -> Result<(), Error> {
         let best = match &state.best {
             Some(best) => state.net.clone().load_record(best.record.clone()),

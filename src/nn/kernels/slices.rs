@@ -35,7 +35,7 @@ fn with_avx2<R>(work: impl FnOnce() -> R) -> R {
         fn wide<R>(work: impl FnOnce() -> R) -> R {
             work()
         }
-        // SAFETY: the processor has AVX2.
+        // SAFETY: `wide` differs from `work` in the instructions it may use, and the processor has them.
         return unsafe { wide(work) };
     }
     work()
@@ -89,7 +89,9 @@ pub fn norm_relu(x: &[f32], weight: &[f32], bias: &[f32], epsilon: f32) -> (Vec<
             for (output, x) in output.chunks_exact_mut(channels).zip(x.chunks_exact(channels)) {
                 let terms = x.iter().zip(&mean).zip(&norm.gain).zip(bias);
                 for (output, (((x, mean), gain), bias)) in output.iter_mut().zip(terms) {
-                    *output = ((x - mean) * gain + bias).max(0.0);
+                    let value = (x - mean) * gain + bias;
+                    // Not `max`, which would turn a NaN into a healthy-looking 0.
+                    *output = if value < 0.0 { 0.0 } else { value };
                 }
             }
             (output, mean, variance)
