@@ -24,7 +24,7 @@ fn main() {
     let mut criterion = Criterion::default().configure_from_args();
     let mut scratch = Scratch::default();
     criterion.bench_function("wav_logmel_10s", |bencher| {
-        bencher.iter(|| front_end.compute_clip(black_box(&clip), ChannelChoice::First, &mut scratch));
+        bencher.iter(|| front_end.compute_clip(black_box(&clip), ChannelChoice::First, 1, &mut scratch));
     });
     criterion.bench_function("wav_10s", |bencher| {
         bencher.iter(|| read_wav(black_box(&clip), ChannelChoice::First));
@@ -58,7 +58,7 @@ fn compare(front_end: &LogMel, clip: &Path) {
     let mut times_ms: Vec<f64> = (0..CLIPS)
         .map(|_| {
             let start = Instant::now();
-            let logmel = front_end.compute_clip(clip, ChannelChoice::First, &mut scratch);
+            let logmel = front_end.compute_clip(clip, ChannelChoice::First, 1, &mut scratch);
             black_box(logmel).expect("a log-mel");
             start.elapsed().as_secs_f64() * 1e3
         })

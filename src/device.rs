@@ -4,6 +4,8 @@
 //! (lavapipe, llvmpipe, WARP) computes on the CPU, far slower than the CPU device: it is never picked unless it is
 //! named, as `gpu:N`.
 
+#[cfg(feature = "cuda")]
+mod cuda;
 #[cfg(feature = "wgpu")]
 mod graphics;
 
@@ -138,14 +140,23 @@ pub fn adapters() -> Vec<Adapter> {
     std::iter::once(cpu).chain(gpus()).collect()
 }
 
-#[cfg(feature = "wgpu")]
-fn gpus() -> Vec<Adapter> {
-    graphics::adapters()
-}
+/// Whether this build reaches any GPU.
+const GPU_SUPPORT: bool = cfg!(any(feature = "wgpu", feature = "cuda"));
+/// The interface's name in [`Adapter::api`].
+#[cfg(feature = "cuda")]
+const CUDA: &str = "CUDA";
 
-#[cfg(not(feature = "wgpu"))]
 fn gpus() -> Vec<Adapter> {
-    Vec::new()
+    #[cfg(feature = "cuda")]
+    let first = cuda::adapters();
+    #[cfg(not(feature = "cuda"))]
+    let first: Vec<Adapter> = Vec::new();
+    #[cfg(feature = "wgpu")]
+    let first = {
+        let next = first.len();
+        first.into_iter().chain(graphics::adapters(next)).collect()
+    };
+    first
 }
 
 /// The adapter that `choice` means, and why.
@@ -162,10 +173,10 @@ pub fn pick(choice: DeviceChoice, adapters: &[Adapter]) -> Result<(&Adapter, Str
         DeviceChoice::Auto => Ok(match (adapters.iter().find(hardware), software()) {
             (Some(gpu), _) => (gpu, "the first real GPU".into()),
             (None, Some(soft)) => (cpu, format!("no real GPU; {} is software and slower", soft.name)),
-            (None, None) if !cfg!(feature = "wgpu") => (cpu, "this build computes on the CPU only".into()),
+            (None, None) if !GPU_SUPPORT => (cpu, "this build computes on the CPU only".into()),
             (None, None) => (cpu, "no GPU answered".into()),
         }),
-        DeviceChoice::Gpu(_) if !cfg!(feature = "wgpu") => Err(Error::NoGpuSupport),
+        DeviceChoice::Gpu(_) if !GPU_SUPPORT => Err(Error::NoGpuSupport),
         DeviceChoice::Gpu(None) => match (adapters.iter().find(hardware), software()) {
             (Some(gpu), _) => Ok((gpu, "the first real GPU".into())),
             (None, Some(soft)) => Err(Error::OnlySoftware(soft.name.clone())),
@@ -200,12 +211,21 @@ pub fn open(choice: DeviceChoice) -> Result<OpenDevice, Error> {
 pub fn open_adapter(adapter: &Adapter) -> Result<OpenDevice, Error> {
     let device = match adapter.kind {
         AdapterKind::Cpu => Device::flex(),
-        #[cfg(feature = "wgpu")]
-        _ => graphics::open(adapter)?,
-        #[cfg(not(feature = "wgpu"))]
-        _ => return Err(Error::NoGpuSupport),
+        _ => open_gpu(adapter)?,
     };
     Ok(OpenDevice { device, name: format!("{}: {} ({})", adapter.id, adapter.name, adapter.api) })
+}
+
+fn open_gpu(adapter: &Adapter) -> Result<Device, Error> {
+    #[cfg(feature = "cuda")]
+    if adapter.api == CUDA {
+        let gone = || Error::Open { name: adapter.name.clone(), why: "it does not answer any more".into() };
+        return cuda::open(adapter).ok_or_else(gone);
+    }
+    #[cfg(feature = "wgpu")]
+    return graphics::open(adapter);
+    #[cfg(not(feature = "wgpu"))]
+    Err(Error::Open { name: adapter.name.clone(), why: "this build does not reach it".into() })
 }
 
 /// Largest difference of a 48 × 64 by 64 × 32 product on `device` from the same in f64 on the host.

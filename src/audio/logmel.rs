@@ -135,14 +135,18 @@ impl LogMel {
         &self,
         path: &Path,
         channel: ChannelChoice,
+        min_frames: usize,
         scratch: &mut Scratch,
     ) -> Result<Array2<f32>, Error> {
         let wave = read_wav(path, channel)?;
+        let mut compute = |samples: &[f32]| {
+            self.check_length(samples.len(), min_frames)?;
+            self.compute_with(samples, scratch)
+        };
         let logmel = if wave.rate_hz == self.spec.rate_hz {
-            self.compute_with(&wave.samples, scratch)
+            compute(&wave.samples)
         } else {
-            resample(&wave.samples, wave.rate_hz, self.spec.rate_hz)
-                .and_then(|samples| self.compute_with(&samples, scratch))
+            resample(&wave.samples, wave.rate_hz, self.spec.rate_hz).and_then(|samples| compute(&samples))
         };
         logmel.map_err(|error| error.in_file(path))
     }

@@ -62,7 +62,7 @@ fn write(args: &ConfigArgs, format: Format, out: &mut dyn Write) -> Result<(), E
                 other => crate::report::print(out, other, &table(&resolved), &())?,
             }
         }
-        ConfigAction::Check { configs, sets } => check(configs, sets, out)?,
+        ConfigAction::Check { configs, sets } => check(configs, sets, format, out)?,
         ConfigAction::Schema => write!(out, "{}", config::json_schema_text())?,
     }
     Ok(())
@@ -76,19 +76,30 @@ fn table(resolved: &Resolved) -> Table {
     table
 }
 
-fn check(configs: &[PathBuf], sets: &[String], out: &mut dyn Write) -> Result<(), Error> {
-    let mut errors = Vec::new();
+/// Every configuration is looked at, the right ones are said, the wrong ones are the error.
+fn check(configs: &[PathBuf], sets: &[String], format: Format, out: &mut dyn Write) -> Result<(), Error> {
+    let (mut errors, mut entries) = (Vec::new(), Vec::new());
     for path in configs {
+        let name = path.display().to_string();
         match config::load(path, sets) {
             Ok(resolved) => {
-                let trials = match resolved.grid.trials() {
-                    1 => "1 trial".to_owned(),
-                    n => format!("{n} trials"),
-                };
-                writeln!(out, "{}: ok ({}, {trials})", path.display(), resolved.experiment.family())?;
+                let (family, trials) = (resolved.experiment.family(), resolved.grid.trials());
+                let plural = if trials == 1 { "" } else { "s" };
+                if format != Format::Json {
+                    writeln!(out, "{name}: ok ({family}, {trials} trial{plural})")?;
+                }
+                entries.push(
+                    serde_json::json!({ "config": name, "ok": true, "family": family, "trials": trials }),
+                );
             }
-            Err(error) => errors.push(error),
+            Err(error) => {
+                entries.push(serde_json::json!({ "config": name, "ok": false, "why": error.to_string() }));
+                errors.push(error);
+            }
         }
+    }
+    if format == Format::Json {
+        writeln!(out, "{:#}", serde_json::json!({ "schema": 1, "configs": entries }))?;
     }
     if errors.is_empty() { Ok(()) } else { Err(Error::join(errors)) }
 }

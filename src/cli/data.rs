@@ -22,6 +22,9 @@ pub struct DataArgs {
     /// Machine types, separated by commas; all where not given
     #[arg(long, value_delimiter = ',', value_name = "NAMES")]
     machines: Vec<String>,
+    /// Fail (exit code 4) where there is any problem, for scripts
+    #[arg(long)]
+    strict: bool,
 }
 
 fn layout(text: &str) -> Result<Layout, String> {
@@ -29,7 +32,7 @@ fn layout(text: &str) -> Result<Layout, String> {
     serde_json::from_value(value).map_err(|error| error.to_string())
 }
 
-/// Index and audit; problems are shown, and are not a failure of this command.
+/// Index and audit; problems are shown, and are a failure of this command only when it is strict.
 pub fn run(args: &DataArgs, context: &Context) -> Result<(), Failure> {
     let config = DataConfig {
         root: Some(args.dir.clone()),
@@ -49,12 +52,25 @@ pub fn run(args: &DataArgs, context: &Context) -> Result<(), Failure> {
         all.extend(found);
     }
     let counts = counts(&audit);
+    print(&audit, &counts, &document, context)?;
+    match audit.problems.len() {
+        found if args.strict && found > 0 => Err(Error::Problems { root: args.dir.clone(), found }.into()),
+        _ => Ok(()),
+    }
+}
+
+fn print(
+    audit: &dataset::Audit,
+    counts: &Table,
+    document: &serde_json::Value,
+    context: &Context,
+) -> Result<(), Failure> {
     if context.format != Format::Table {
-        return context.print(|out| report::print(out, context.format, &counts, &document));
+        return context.print(|out| report::print(out, context.format, counts, document));
     }
     context.print(|out| {
         writeln!(out, "{} ({} layout, {} clips)\n", audit.root.display(), audit.layout, audit.clips)?;
-        write!(out, "{}\n{}", counts.text(), machines(&audit).text())?;
+        write!(out, "{}\n{}", counts.text(), machines(audit).text())?;
         for twins in &audit.duplicates {
             let paths: Vec<String> = twins.paths.iter().map(|p| p.display().to_string()).collect();
             writeln!(out, "\nthe same content: {}", paths.join(", "))?;

@@ -1,5 +1,6 @@
 //! `asdbench eval`: judge trained runs.
 
+use std::collections::HashSet;
 use std::path::PathBuf;
 
 use clap::Args;
@@ -29,8 +30,11 @@ pub fn run(args: &EvalArgs, context: &Context) -> Result<(), Failure> {
     for above in &args.runs {
         folders.extend(RunFolder::find(above).map_err(Error::from)?);
     }
-    folders.sort();
-    folders.dedup();
+    // One run may be named in several ways: `runs`, `./runs`, a link to it.
+    let mut seen = HashSet::new();
+    folders.retain(|folder| {
+        seen.insert(folder.path().canonicalize().unwrap_or_else(|_| folder.path().to_owned()))
+    });
     let device = device::open(args.device.device)?;
     let (mut evaluated, mut failures) = (Vec::new(), Vec::new());
     let judge = Judge::new(&args.sets, &device, &context.ui);
@@ -46,7 +50,7 @@ pub fn run(args: &EvalArgs, context: &Context) -> Result<(), Failure> {
         }
     }
     if !evaluated.is_empty() || context.format == Format::Json {
-        print(&evaluated, context)?;
+        print(&evaluated, &failures, context)?;
     }
     match failures.len() {
         0 => Ok(()),
@@ -61,7 +65,11 @@ pub fn run(args: &EvalArgs, context: &Context) -> Result<(), Failure> {
 }
 
 /// Print evaluations as a table or a document.
-fn print(evaluated: &[Evaluation], context: &Context) -> Result<(), Failure> {
+fn print(
+    evaluated: &[Evaluation],
+    failures: &[(&RunFolder, Error)],
+    context: &Context,
+) -> Result<(), Failure> {
     let proxy = evaluated.first().map_or("proxy".into(), |e| {
         format!(
             "{} ({})",
@@ -94,7 +102,11 @@ fn print(evaluated: &[Evaluation], context: &Context) -> Result<(), Failure> {
             context.ui.warn(&format!("{}: {why}", one.path));
         }
     }
-    let document = serde_json::json!({ "schema": 1, "runs": evaluated });
+    let mut document = serde_json::json!({ "schema": 1, "runs": evaluated });
+    if !failures.is_empty() {
+        let one = |(folder, error): &(&RunFolder, Error)| serde_json::json!({ "path": folder.path(), "why": error.to_string() });
+        document["failed"] = failures.iter().map(one).collect();
+    }
     context.print(|out| report::print(out, context.format, &table, &document))
 }
 

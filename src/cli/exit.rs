@@ -52,6 +52,8 @@ impl From<device::Error> for Failure {
 
 /// Something unforeseen, or a disk that cannot be written.
 const INTERNAL: u8 = 1;
+/// The command line is wrong; clap uses it too.
+const USAGE: u8 = 2;
 /// The configuration is wrong.
 const CONFIG: u8 = 3;
 /// The recordings, runs or results that were named cannot be used.
@@ -107,13 +109,18 @@ fn study_code(error: &study::Error) -> u8 {
             train::Error::File(_) | train::Error::Weights(_) | train::Error::Checkpoint { .. },
         )
         | Error::Run(crate::run::Error::File(_)) => INTERNAL,
-        Error::Training(train::Error::Diverged { .. }) => INTERNAL,
+        // It is the learning rate that must change.
+        Error::Training(train::Error::Diverged { .. }) => CONFIG,
+        Error::Data(dataset::Error::SynthValue { .. }) => USAGE,
+        Error::Data(dataset::Error::Files(_)) => INTERNAL,
         Error::Training(train::Error::Task(error)) => match error {
             task::Error::File(_) => INTERNAL,
             task::Error::Device(_) => DEVICE,
             _ => DATA,
         },
         Error::Data(_)
+        | Error::LeftOut { .. }
+        | Error::Problems { .. }
         | Error::Task(_)
         | Error::Run(_)
         | Error::Weights { .. }

@@ -12,7 +12,7 @@ pub enum Error {
     NoRoot,
     /// The root is not there.
     #[error(
-        "data folder {root} does not exist; check `data.root` (relative paths start at the working folder)"
+        "data folder {root} does not exist; check `data.root`, or set it with --set data.root=DIR (relative paths start at the working folder)"
     )]
     MissingRoot { root: PathBuf },
     /// The root is a file.

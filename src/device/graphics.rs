@@ -13,10 +13,11 @@ const INTERFACES: [wgpu::Backends; 4] =
     [wgpu::Backends::VULKAN, wgpu::Backends::METAL, wgpu::Backends::DX12, wgpu::Backends::GL];
 
 /// Every adapter on the interface that Burn will use.
-pub fn adapters() -> Vec<Adapter> {
+/// Numbered from `first` on.
+pub fn adapters(first: usize) -> Vec<Adapter> {
     let mut software_only = Vec::new();
     for interface in INTERFACES {
-        let found = on(interface);
+        let found = on(interface, first);
         if found.iter().any(|adapter| adapter.kind != AdapterKind::Software) {
             return found;
         }
@@ -27,7 +28,7 @@ pub fn adapters() -> Vec<Adapter> {
     software_only
 }
 
-fn on(interface: wgpu::Backends) -> Vec<Adapter> {
+fn on(interface: wgpu::Backends, first: usize) -> Vec<Adapter> {
     let instance = wgpu::Instance::new(wgpu::InstanceDescriptor {
         backends: interface,
         ..wgpu::InstanceDescriptor::new_without_display_handle()
@@ -53,7 +54,10 @@ fn on(interface: wgpu::Backends) -> Vec<Adapter> {
         software += usize::from(adapter.kind == AdapterKind::Software);
         adapter.kind != AdapterKind::Software || software == 1
     });
-    reachable.enumerate().map(|(n, adapter)| Adapter { id: format!("gpu:{n}"), ..adapter }).collect()
+    reachable
+        .enumerate()
+        .map(|(n, adapter)| Adapter { id: format!("gpu:{}", first + n), ..adapter })
+        .collect()
 }
 
 /// Runs a future that does not wait for anything outside itself.
@@ -95,8 +99,10 @@ fn memory(adapter: &wgpu::Adapter) -> Option<u64> {
 /// [`Error::Open`] when the driver refuses, or the adapter is gone.
 pub fn open(wanted: &Adapter) -> Result<Device, Error> {
     let refuse = |why: String| Error::Open { name: wanted.name.clone(), why };
-    let all = adapters();
-    let position = all.iter().position(|adapter| adapter == wanted);
+    // The number may start anywhere.
+    let same = |adapter: &Adapter| Adapter { id: wanted.id.clone(), ..adapter.clone() } == *wanted;
+    let all = adapters(0);
+    let position = all.iter().position(same);
     let position = position.ok_or_else(|| refuse("it does not answer any more".into()))?;
     let of_its_kind = all[..position].iter().filter(|adapter| adapter.kind == wanted.kind).count();
     let kind = match wanted.kind {

@@ -13,7 +13,7 @@ use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// Not a safetensors file, or a damaged one.
-    #[error("not a readable safetensors file ({0}); it may be damaged: train the run again")]
+    #[error("not a readable safetensors file ({0}); it may be damaged: remove it and train the run again")]
     Format(String),
     /// The file belongs to another network.
     #[error(

@@ -6,10 +6,33 @@ use std::path::PathBuf;
 use std::rc::Rc;
 
 use super::Error;
-use crate::config::{DataConfig, Experiment, TaskConfig};
-use crate::dataset::{self, ClipIndex, EvaluationClips};
+use crate::config::{DataConfig, Experiment, OnBadClip, TaskConfig};
+use crate::dataset::{self, ClipIndex, EvaluationClips, Problem, ProblemKind};
 use crate::task::{LogMels, LogMelsRequest};
 use crate::ui::Ui;
+
+/// Problems of one kind that are named one by one; the rest is counted.
+const NAMED: usize = 5;
+
+/// Files that the index leaves out change the data as much as a bad clip does, so they stop or are said alike.
+fn report(index: &ClipIndex, config: &DataConfig, ui: &Ui) -> Result<(), Error> {
+    let unreachable = |problem: &&Problem| problem.kind == ProblemKind::Unreachable;
+    if config.on_bad_clip == OnBadClip::Error
+        && let Some(problem) = index.problems().iter().find(unreachable)
+    {
+        let path = problem.path.as_ref().map_or(index.root().to_owned(), |path| index.root().join(path));
+        return Err(Error::LeftOut { path, why: problem.message.clone() });
+    }
+    for problem in index.problems().iter().take(NAMED) {
+        let place = problem.path.as_ref().map_or(String::new(), |path| format!("{}: ", path.display()));
+        ui.warn(&format!("{place}{}", problem.message));
+    }
+    if index.problems().len() > NAMED {
+        let more = index.problems().len() - NAMED;
+        ui.warn(&format!("{more} more problems; `asdbench data {}` lists them", index.root().display()));
+    }
+    Ok(())
+}
 
 /// An indexed data set and the log-mels taken from it so far.
 pub struct Recordings<'a> {
@@ -28,6 +51,7 @@ impl<'a> Recordings<'a> {
     pub fn open(config: &DataConfig, cache: PathBuf, ui: &'a Ui) -> Result<Self, Error> {
         config.root_dir()?;
         let index = dataset::index(config)?;
+        report(&index, config, ui)?;
         Ok(Self { index, cache, ui, fingerprints: RefCell::default(), logmels: RefCell::default() })
     }
 

@@ -89,7 +89,7 @@ pub struct ClipCounts {
 /// One row of `scores.csv`.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Scored {
-    /// File name.
+    /// Relative to the data set's root, as in `features.npz`.
     pub clip: String,
     /// Section.
     pub section: String,
@@ -150,10 +150,17 @@ impl<'a> Judge<'a> {
 fn read_run(folder: &RunFolder, sets: &[String]) -> Result<(Experiment, Manifest), Error> {
     let path = || folder.path().to_owned();
     let status = folder.status()?;
-    let manifest = folder.manifest()?.filter(|_| status == Some(Status::Done));
-    let Some(manifest) = manifest else {
-        let status = status.map_or("not begun", |status| status.word());
-        return Err(Error::NotTrained { path: path(), status: status.to_owned() });
+    let trained = status == Some(Status::Done) && folder.model().exists();
+    let Some(manifest) = folder.manifest()?.filter(|_| trained) else {
+        let status = match status {
+            None => "it was not begun".into(),
+            Some(Status::Running) if folder.lock().is_ok() => "it was stopped before its end".into(),
+            Some(Status::Running) => "it is running".into(),
+            Some(Status::Interrupted) => "it was interrupted".into(),
+            Some(Status::Failed(why)) => format!("it failed: {why}"),
+            Some(Status::Done) => "its model.safetensors is gone".into(),
+        };
+        return Err(Error::NotTrained { path: path(), status });
     };
     let experiment = config::load(&folder.file("config.toml"), sets)?.experiment;
     if experiment.training_hash() != manifest.config_hash {
@@ -369,7 +376,7 @@ fn write_scores(folder: &RunFolder, clips: &[&LabelledClip], scores: Option<&[f6
     let mut writer = csv::Writer::from_writer(Vec::new());
     for (row, labelled) in clips.iter().enumerate() {
         let scored = Scored {
-            clip: labelled.clip.file_name().to_owned(),
+            clip: labelled.clip.path.to_string_lossy().into_owned(),
             section: labelled.clip.section.clone(),
             domain: labelled.clip.domain.map_or("", |domain| domain.token()),
             label: labelled.anomalous.map_or("", |anomalous| if anomalous { "anomaly" } else { "normal" }),

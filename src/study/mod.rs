@@ -23,6 +23,14 @@ pub enum Error {
     /// The recordings.
     #[error(transparent)]
     Data(#[from] dataset::Error),
+    /// A file that cannot be looked at, where bad clips are errors.
+    #[error("{}: {why}; or set data.on_bad_clip = \"skip\" to go on without it", path.display())]
+    LeftOut {
+        /// The file or folder.
+        path: PathBuf,
+        /// What is wrong with it.
+        why: String,
+    },
     /// The device.
     #[error(transparent)]
     Device(#[from] device::Error),
@@ -50,7 +58,7 @@ pub enum Error {
     #[error(transparent)]
     Score(#[from] score::Error),
     /// A run that is not trained to its end.
-    #[error("{} is {status}, not done; finish it with `asdbench train` on its config", path.display())]
+    #[error("{} is not trained: {status}; train it with `asdbench train` on its configuration", path.display())]
     NotTrained {
         /// The run's folder.
         path: PathBuf,
@@ -79,6 +87,14 @@ pub enum Error {
         clips: usize,
         /// The one label.
         label: &'static str,
+    },
+    /// A strict audit found something.
+    #[error("{} has {found} problems", root.display())]
+    Problems {
+        /// The data set's root.
+        root: PathBuf,
+        /// How many.
+        found: usize,
     },
     /// The user stopped it.
     #[error("interrupted; the same command goes on where this one stopped")]

@@ -173,6 +173,7 @@ pub fn train(
         if let Ok(lock) = trial.folder.lock() {
             trial.renew(&lock)?;
         }
+        ui.say(&format!("{} is trained already", trial.folder.path().display()));
         return trial.found();
     }
     // Before anything is written: bad data leave no folder behind.

@@ -242,14 +242,7 @@ fn build(source: &Source<'_>, request: &LogMelsRequest<'_>, values: &Path) -> Re
                 .par_iter()
                 .map_init(Scratch::default, |scratch, path| {
                     let path = source.root.join(path);
-                    let logmel = front_end.compute_clip(&path, request.channel, scratch)?;
-                    if logmel.nrows() < request.min_frames {
-                        let samples = logmel.nrows().saturating_sub(1) * request.spec.hop_samples;
-                        front_end
-                            .check_length(samples, request.min_frames)
-                            .map_err(|error| error.in_file(&path))?;
-                    }
-                    Ok(logmel)
+                    front_end.compute_clip(&path, request.channel, request.min_frames, scratch)
                 })
                 .collect();
             for (n, logmel) in computed.into_iter().enumerate() {
@@ -416,7 +409,8 @@ pub(super) mod tests {
         );
         let path = place.folder.path().join("data").join(&opened.spans()[1].path);
         let front_end = LogMel::new(&spec).unwrap();
-        let expected = front_end.compute_clip(&path, ChannelChoice::First, &mut Scratch::default()).unwrap();
+        let expected =
+            front_end.compute_clip(&path, ChannelChoice::First, 1, &mut Scratch::default()).unwrap();
         let mut rows = vec![0.0; 9 * 128];
         opened.read_rows(5, &mut rows, &mut Vec::new()).unwrap();
         assert_eq!(rows, expected.as_slice().unwrap());

@@ -52,7 +52,7 @@ pub enum Error {
     /// The loss is not a number any more.
     #[error(
         "the training loss became {loss} in epoch {epoch}, batches {first_batch} to {last_batch}; \
-         lower train.optimizer.lr (now {lr}) or look for broken clips with `asdbench data`"
+         lower train.optimizer.lr (now {lr:e}) or look for broken clips with `asdbench data`"
     )]
     Diverged {
         /// The loss.

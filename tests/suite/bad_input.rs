@@ -90,7 +90,7 @@ fn a_sample_that_is_not_a_number() {
 fn a_clip_shorter_than_one_window() {
     let (bench, name) =
         with_bad_clip(|clip| write_wav(clip, &[0.1; 1_600], 16_000, SampleFormat::Pcm16).unwrap());
-    refuses(&bench, &[&name, "window of 5 frames", "data.on_bad_clip"]);
+    refuses(&bench, &[&name, "has 1600 samples", "window of 5 frames", "data.on_bad_clip"]);
 }
 
 #[test]
@@ -126,6 +126,50 @@ fn a_test_set_of_one_class() {
     bench.eval(&["runs"]).refused(4, &["all 12 labelled test clips of machine `fan`", "are normal"]);
     let audit = bench.run(&["data", "data"]).fine();
     assert!(audit.out.contains("problems"), "{}", audit.out);
+}
+
+#[cfg(unix)]
+#[test]
+fn a_clip_that_cannot_be_reached() {
+    let bench = Bench::with_fan();
+    let clip = bench.path("data/fan/train/section_00_source_train_normal_0099.wav");
+    std::os::unix::fs::symlink("nowhere.wav", clip).unwrap();
+    refuses(&bench, &["section_00_source_train_normal_0099.wav", "data.on_bad_clip"]);
+    let trained = bench.train(&["--set", "data.on_bad_clip=skip"]).fine();
+    assert!(
+        trained.err.contains("warning: fan/train/section_00_source_train_normal_0099.wav"),
+        "{}",
+        trained.err
+    );
+}
+
+#[test]
+fn a_name_that_fits_nothing_is_said() {
+    let bench = Bench::with_fan();
+    let train = bench.path("data/fan/train");
+    fs::copy(first_clip(&train), train.join("my recording.wav")).unwrap();
+    let trained = bench.train(&[]).fine();
+    assert!(trained.err.contains("my recording.wav"), "{}", trained.err);
+    bench.run(&["data", "data"]).fine();
+    bench.run(&["data", "data", "--strict"]).refused(4, &["problem"]);
+}
+
+#[test]
+fn a_failed_training_says_why_wherever_it_is_asked() {
+    let bench = Bench::with_fan();
+    let failed = bench.train(&["--set", "train.optimizer.lr=1e30"]);
+    failed.refused(3, &["the training loss became", "train.optimizer.lr (now 1e30)"]);
+    let run = &failed.json()["runs"][0];
+    assert!(run["status"] == "failed" && run["loss"].is_null() && run["why"].is_string(), "{run}");
+    bench.eval(&["runs"]).refused(4, &["it failed: the training loss became"]);
+}
+
+#[test]
+fn a_run_named_twice_is_judged_once() {
+    let bench = Bench::with_fan();
+    bench.train(&[]).fine();
+    let judged = bench.eval(&["runs", "./runs/autoencoder", "runs"]).fine().json();
+    assert_eq!(judged["runs"].as_array().unwrap().len(), 1);
 }
 
 #[test]

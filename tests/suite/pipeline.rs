@@ -66,7 +66,7 @@ fn the_whole_way_gives_what_scripts_rely_on() {
     let scores = fs::read_to_string(folder.join("scores.csv")).unwrap();
     assert_eq!(scores.lines().count(), 1 + 24, "a header and 3 sections of 8 test clips");
     assert!(
-        scores.starts_with("clip,section,domain,label,mahalanobis\nsection_00_source_test_anomaly_"),
+        scores.starts_with("clip,section,domain,label,mahalanobis\nfan/test/section_00_source_test_anomaly_"),
         "{scores}"
     );
 

@@ -214,7 +214,7 @@ fn a_clip_of_another_rate_is_resampled_and_errors_name_the_file() {
     };
     let front_end = LogMel::new(&LogMelSpec::default()).unwrap();
     write_wav(&path, &tone(48_000), 48_000, SampleFormat::Float32).unwrap();
-    let resampled = front_end.compute_clip(&path, ChannelChoice::First, &mut Scratch::default()).unwrap();
+    let resampled = front_end.compute_clip(&path, ChannelChoice::First, 1, &mut Scratch::default()).unwrap();
     let direct = front_end.compute(&tone(16_000)).unwrap();
     assert_eq!(resampled.dim(), direct.dim());
     let loudest = |logmel: &Array2<f32>| {
@@ -225,6 +225,6 @@ fn a_clip_of_another_rate_is_resampled_and_errors_name_the_file() {
     assert!((loudest(&resampled).1 - loudest(&direct).1).abs() < 1e-3);
 
     write_wav(&path, &[0.1; 100], 16_000, SampleFormat::Pcm16).unwrap();
-    let error = front_end.compute_clip(&path, ChannelChoice::First, &mut Scratch::default()).unwrap_err();
+    let error = front_end.compute_clip(&path, ChannelChoice::First, 1, &mut Scratch::default()).unwrap_err();
     assert_eq!(error.path(), Some(path.as_path()));
 }
