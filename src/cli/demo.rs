@@ -34,6 +34,7 @@ fn configuration(data: &str, seed: u64) -> String {
          [task.autoencoder]\nhidden = 128\nbottleneck = 8\n\n\
          [train]\nepochs = 12\nbatch_size = 128\nseeds = [{seed}]\n\n\
          [train.optimizer]\nlr = 2e-3\n\n\
+         [train.schedule]\nstep_epochs = 4\ngamma = 0.3\n\n\
          [grid]\n\"task.autoencoder.hidden\" = [64, 128, 256]\n\"task.autoencoder.bottleneck\" = [4, 8, 16]\n"
     )
 }

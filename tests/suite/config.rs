@@ -462,8 +462,8 @@ fn show_prints_every_value_with_its_origin() {
     };
     let epochs = format!("micro/ae.toml:{}", number("micro/ae.toml", "epochs"));
     assert!(line("train.epochs").ends_with(&epochs), "{text}");
-    let gamma = format!("configs/ae.toml:{}", number("ae.toml", "gamma"));
-    assert!(line("train.schedule.gamma").ends_with(&gamma), "{text}");
+    let decay = format!("configs/ae.toml:{}", number("ae.toml", "weight_decay"));
+    assert!(line("train.optimizer.weight_decay").ends_with(&decay), "{text}");
     assert!(line("grid.task.autoencoder.hidden").contains("[16, 32]"), "{text}");
 }
 

@@ -43,14 +43,14 @@ fn the_whole_way_gives_what_scripts_rely_on() {
     assert_eq!(trained["schema"], 1);
     let run = &trained["runs"][0];
     assert_eq!((&run["family"], &run["machine"]), (&"autoencoder".into(), &"fan".into()));
-    assert_eq!((&run["status"], &run["epochs"], &run["seed"]), (&"done".into(), &3.into(), &0.into()));
+    assert_eq!((&run["status"], &run["epochs"], &run["seed"]), (&"done".into(), &6.into(), &0.into()));
     assert!(run["loss"].as_f64().unwrap() > 0.0);
     let folder = bench.path(run["path"].as_str().unwrap());
     for name in ["manifest.json", "config.toml", "metrics.jsonl", "model.safetensors", "status"] {
         assert!(folder.join(name).is_file(), "{name}");
     }
     assert!(!folder.join("checkpoint").exists());
-    assert_eq!(fs::read_to_string(folder.join("metrics.jsonl")).unwrap().lines().count(), 3);
+    assert_eq!(fs::read_to_string(folder.join("metrics.jsonl")).unwrap().lines().count(), 6);
 
     let evaluated = bench.eval(&["runs"]).fine().json();
     let one = &evaluated["runs"][0];
