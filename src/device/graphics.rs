@@ -3,20 +3,24 @@
 //! The numbers `gpu:N` follow wgpu's own order on the first graphics interface with a real GPU, or the first with
 //! anything. Burn counts the adapters of each kind from zero in the same order.
 
-use burn::tensor::wgpu::wgpu;
+use burn::tensor::wgpu::{WgpuBackend, wgpu};
 use burn::tensor::{Device, DeviceKind};
 
 use super::{Adapter, AdapterKind, Error};
 
-/// Interfaces in Burn's order of preference.
-const INTERFACES: [wgpu::Backends; 4] =
-    [wgpu::Backends::VULKAN, wgpu::Backends::METAL, wgpu::Backends::DX12, wgpu::Backends::GL];
+/// Interfaces in order of preference. OpenGL is none of them: it lacks what the fast kernels need, and asking for it
+/// makes Mesa complain on machines without a screen.
+const INTERFACES: [(wgpu::Backends, wgpu::Backend, WgpuBackend); 3] = [
+    (wgpu::Backends::VULKAN, wgpu::Backend::Vulkan, WgpuBackend::Vulkan),
+    (wgpu::Backends::METAL, wgpu::Backend::Metal, WgpuBackend::Metal),
+    (wgpu::Backends::DX12, wgpu::Backend::Dx12, WgpuBackend::Dx12),
+];
 
 /// Every adapter on the interface that Burn will use.
 /// Numbered from `first` on.
 pub fn adapters(first: usize) -> Vec<Adapter> {
     let mut software_only = Vec::new();
-    for interface in INTERFACES {
+    for (interface, ..) in INTERFACES {
         let found = on(interface, first);
         if found.iter().any(|adapter| adapter.kind != AdapterKind::Software) {
             return found;
@@ -111,5 +115,12 @@ pub fn open(wanted: &Adapter) -> Result<Device, Error> {
         AdapterKind::VirtualGpu => DeviceKind::VirtualGpu(of_its_kind),
         AdapterKind::Software | AdapterKind::Cpu => DeviceKind::Cpu,
     };
-    Device::wgpu_options().device_kind(kind).init().map_err(|error| refuse(error.to_string()))
+    // The interface that it was listed on, without another search.
+    let pinned = INTERFACES.iter().find(|(_, backend, _)| format!("{backend:?}") == wanted.api);
+    let pinned = pinned.map_or(WgpuBackend::Auto, |(.., pinned)| *pinned);
+    Device::wgpu_options()
+        .device_kind(kind)
+        .graphics_api(pinned)
+        .init()
+        .map_err(|error| refuse(error.to_string()))
 }

@@ -7,9 +7,10 @@
 
 use crate::program::Bench;
 
-/// Both devices compute in f32 in another order. Three epochs of 0.6 s clips are a few dozen steps of AdamW, which
-/// divides by the gradient's own size: differences of 2⁻²⁴ grow to 1e-4 of the loss and about as much of the MAE.
-const LOSS_TOLERANCE: f64 = 1e-3;
+/// Both devices compute in f32, in another order: losses near 0.5 differ by a few 2⁻²⁴ a step. AdamW divides a gradient by
+/// its own size, so that where the true gradient is zero (a bias before a norm) rounding alone becomes a full step; an
+/// epsilon far above rounding keeps it from that, and 12 steps then agree to 1e-4 with room to spare.
+const TOLERANCE: f64 = 1e-4;
 
 #[test]
 fn a_small_training_agrees_with_the_cpu() {
@@ -28,7 +29,14 @@ fn a_small_training_agrees_with_the_cpu() {
     let chosen = listed.iter().find(|adapter| adapter["chosen"] == true).unwrap();
     assert_ne!(chosen["kind"], "software", "auto must not take a software adapter");
 
-    let small = ["--set", "task.autoencoder.hidden=16", "--set", "train.batch_size=64"];
+    // 270 windows in batches of 45: one shape only, because each new one is tuned for half a minute in software.
+    let small = [
+        "task.autoencoder.hidden=16",
+        "train.batch_size=45",
+        "train.epochs=2",
+        "train.optimizer.epsilon=1e-2",
+    ];
+    let small = small.map(|set| ["--set", set]).concat();
     let train = |device: &str, runs: &str| {
         let own = ["--device", device, "--runs", runs];
         let config = crate::program::shipped("micro/ae.toml");
@@ -39,6 +47,6 @@ fn a_small_training_agrees_with_the_cpu() {
     };
     let (cpu, gpu) = (train("cpu", "cpu"), train(&device, "gpu"));
     println!("loss and MAE: cpu {cpu:?}, {device} {gpu:?}");
-    assert!((cpu.0 - gpu.0).abs() <= LOSS_TOLERANCE * cpu.0, "loss: cpu {} {device} {}", cpu.0, gpu.0);
-    assert!((cpu.1 - gpu.1).abs() <= LOSS_TOLERANCE * cpu.1, "MAE: cpu {} {device} {}", cpu.1, gpu.1);
+    assert!((cpu.0 - gpu.0).abs() <= TOLERANCE * cpu.0, "loss: cpu {} {device} {}", cpu.0, gpu.0);
+    assert!((cpu.1 - gpu.1).abs() <= TOLERANCE * cpu.1, "MAE: cpu {} {device} {}", cpu.1, gpu.1);
 }
