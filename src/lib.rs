@@ -11,6 +11,7 @@
 //! A room (module) imports only rooms that stand above it here.
 
 pub mod files;
+pub mod process;
 pub mod rng;
 
 pub mod audio;
@@ -22,6 +23,8 @@ pub mod linalg;
 pub mod config;
 
 pub mod dataset;
+
+pub mod official;
 
 pub mod device;
 

@@ -1,11 +1,14 @@
 //! The command line: one command, one file. Parses, calls one function, turns its error into an exit code.
 
+mod compare;
 mod config;
+mod correlate;
 mod data;
 mod demo;
 mod devices;
 mod eval;
 mod exit;
+mod score;
 mod shell;
 mod synth;
 mod train;
@@ -61,6 +64,12 @@ enum Command {
     Train(train::TrainArgs),
     /// Judge trained runs: proxy metric, features, linear probe, Mahalanobis distance
     Eval(eval::EvalArgs),
+    /// Rank correlation of proxy and detection, family by family, with exact p
+    Correlate(correlate::CorrelateArgs),
+    /// The challenge's official metrics of score and decision files
+    Score(score::ScoreArgs),
+    /// Paired difference of two systems, with its interval
+    Compare(compare::CompareArgs),
     /// The whole way on synthetic machines, in minutes, on the CPU
     Demo(demo::DemoArgs),
     /// List what can compute here, and which one `auto` takes
@@ -107,6 +116,7 @@ impl Context {
 
 /// Run the program on the process's arguments.
 pub fn main() -> ExitCode {
+    crate::process::prepare();
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         // Help and version too: clap knows the stream and the code (0 or 2).
@@ -132,6 +142,9 @@ fn run(command: &Command, context: &Context) -> Result<(), Failure> {
         Command::Data(args) => data::run(args, context),
         Command::Train(args) => train::run(args, context),
         Command::Eval(args) => eval::run(args, context),
+        Command::Correlate(args) => correlate::run(args, context),
+        Command::Score(args) => score::run(args, context),
+        Command::Compare(args) => compare::run(args, context),
         Command::Demo(args) => demo::run(args, context),
         Command::Devices(args) => devices::run(args, context),
         Command::Config(args) => config::run(args, context),

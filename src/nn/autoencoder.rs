@@ -12,7 +12,7 @@ use burn::nn::Linear;
 use burn::tensor::Tensor;
 
 use super::init::Init;
-use super::linear::linear;
+use super::linear::{self, linear};
 use super::norm::BatchNorm;
 
 /// The sizes of an [`Autoencoder`].
@@ -44,7 +44,7 @@ impl Block {
     }
 
     fn forward(&self, x: Tensor<2>) -> Tensor<2> {
-        self.norm.forward_relu(self.linear.forward(x))
+        self.norm.forward_relu(linear::forward(&self.linear, x))
     }
 }
 
@@ -81,7 +81,7 @@ impl Autoencoder {
     pub fn forward(&self, windows: Tensor<2>) -> Tensor<2> {
         let code = self.encoder.iter().fold(windows, |x, block| block.forward(x)); // [windows, bottleneck]
         let hidden = self.decoder.iter().fold(code, |x, block| block.forward(x)); // [windows, hidden]
-        self.output.forward(hidden)
+        linear::forward(&self.output, hidden)
     }
 }
 

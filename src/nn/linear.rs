@@ -2,8 +2,10 @@
 
 use burn::module::Param;
 use burn::nn::Linear;
+use burn::tensor::Tensor;
 
 use super::init::Init;
+use super::kernels;
 
 /// `torch.nn.Linear(inputs, outputs)`: weight and bias uniform in ±1/√inputs.
 ///
@@ -14,5 +16,13 @@ pub fn linear(path: &str, inputs: usize, outputs: usize, init: Init<'_>) -> Line
     Linear {
         weight: init.uniform(&format!("{path}.weight"), [inputs, outputs], bound),
         bias: Some(Param::from_tensor(init.uniform(&format!("{path}.bias"), [outputs], bound).val())),
+    }
+}
+
+/// `x` `[rows, inputs]` through `layer`: `[rows, outputs]`.
+pub fn forward(layer: &Linear, x: Tensor<2>) -> Tensor<2> {
+    match &layer.bias {
+        Some(bias) if kernels::serve(&x.device()) => kernels::linear(x, layer.weight.val(), bias.val()),
+        _ => layer.forward(x),
     }
 }

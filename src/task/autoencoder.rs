@@ -4,14 +4,16 @@
 //! error on held-out normal clips. Feature of a clip: its windows' element-wise absolute errors, averaged: 640 values.
 
 use burn::tensor::{Device, Tensor, TensorData};
-use ndarray::Array2;
+use ndarray::{Array2, ArrayViewMut1, Axis};
 use rand::seq::SliceRandom;
+use rayon::prelude::*;
 
+use super::logmels::Span;
 use super::{Error, Extracted, LogMels, Proxy, ProxyTask, Scaler};
 use crate::config::{AutoencoderConfig, ReconstructionLoss};
 use crate::nn::autoencoder::{Autoencoder, AutoencoderSize};
 use crate::nn::init::Init;
-use crate::nn::kernels::mean_absolute_error;
+use crate::nn::kernels::{self, mean_absolute_error};
 use crate::rng;
 
 /// Windows that go through the network at once during extraction: 10 MB of input at 640 values.
@@ -61,6 +63,42 @@ impl<'a> AutoencoderTask<'a> {
         self.windows
     }
 
+    /// The feature of one clip into `feature`; its windows and their mean absolute error.
+    fn extract_clip(
+        &self,
+        net: &Autoencoder,
+        clips: &LogMels,
+        span: &Span,
+        device: &Device,
+        frames: &mut Vec<f32>,
+        mut feature: ArrayViewMut1<'_, f32>,
+    ) -> Result<(f64, f64), Error> {
+        let (width, n_mels) = (self.width(), self.train.n_mels());
+        frames.resize(span.frames * n_mels, 0.0);
+        clips.read_rows(span.first_row, frames)?;
+        self.scaler.apply(frames);
+        let windows = span.frames + 1 - self.config.frames;
+        let mut sums = vec![0.0_f64; width];
+        for first in (0..windows).step_by(EXTRACT_WINDOWS) {
+            let count = EXTRACT_WINDOWS.min(windows - first);
+            let mut values = Vec::with_capacity(count * width);
+            for window in first..first + count {
+                values.extend_from_slice(&frames[window * n_mels..window * n_mels + width]);
+            }
+            let x = Tensor::<2>::from_data(TensorData::new(values, [count, width]), device);
+            let error = (net.forward(x.clone()) - x).abs().sum_dim(0); // [1, width]
+            let error = error.try_into_data().map_err(|e| Error::Device(e.to_string()))?;
+            let error = error.try_into_vec::<f32>().map_err(|e| Error::Device(format!("{e:?}")))?;
+            for (sum, value) in sums.iter_mut().zip(error) {
+                *sum += f64::from(value);
+            }
+        }
+        for (value, sum) in feature.iter_mut().zip(&sums) {
+            *value = (sum / windows as f64) as f32;
+        }
+        Ok((windows as f64, sums.iter().sum::<f64>() / (windows * width) as f64))
+    }
+
     fn width(&self) -> usize {
         self.config.frames * self.train.n_mels()
     }
@@ -103,10 +141,9 @@ impl ProxyTask for AutoencoderTask<'_> {
         let rows = &order[first..(first + self.batch_size).min(order.len())];
         let width = self.width();
         let mut values = vec![0.0; rows.len() * width];
-        let mut bytes = Vec::new();
         for (row, window) in rows.iter().zip(values.chunks_exact_mut(width)) {
             // Frames lie one behind the other, so a window is one piece of the file.
-            self.train.read_rows(*row, window, &mut bytes)?;
+            self.train.read_rows(*row, window)?;
         }
         self.scaler.apply(&mut values);
         Ok(Windows { values, count: rows.len() })
@@ -130,39 +167,24 @@ impl ProxyTask for AutoencoderTask<'_> {
         net: &Autoencoder,
         clips: &LogMels,
         device: &Device,
-        progress: &dyn Fn(u64),
+        progress: &(dyn Fn(u64) + Sync),
     ) -> Result<Extracted, Error> {
-        let (width, n_mels) = (self.width(), self.train.n_mels());
-        let mut features = Array2::zeros((clips.spans().len(), width));
-        let mut proxy_terms = Vec::with_capacity(clips.spans().len());
-        let (mut frames, mut bytes) = (Vec::new(), Vec::new());
-        for (span, mut feature) in clips.spans().iter().zip(features.rows_mut()) {
-            frames.resize(span.frames * n_mels, 0.0);
-            clips.read_rows(span.first_row, &mut frames, &mut bytes)?;
-            self.scaler.apply(&mut frames);
-            let windows = span.frames + 1 - self.config.frames;
-            let mut sums = vec![0.0_f64; width];
-            for first in (0..windows).step_by(EXTRACT_WINDOWS) {
-                let count = EXTRACT_WINDOWS.min(windows - first);
-                let values = (first..first + count)
-                    .flat_map(|window| &frames[window * n_mels..window * n_mels + width])
-                    .copied()
-                    .collect::<Vec<f32>>();
-                let x = Tensor::<2>::from_data(TensorData::new(values, [count, width]), device);
-                let error = (net.forward(x.clone()) - x).abs().sum_dim(0); // [1, width]
-                let error = error.try_into_data().map_err(|e| Error::Device(e.to_string()))?;
-                let error = error.try_into_vec::<f32>().map_err(|e| Error::Device(format!("{e:?}")))?;
-                for (sum, value) in sums.iter_mut().zip(error) {
-                    *sum += f64::from(value);
-                }
-            }
-            for (value, sum) in feature.iter_mut().zip(&sums) {
-                *value = (sum / windows as f64) as f32;
-            }
-            let mean = sums.iter().sum::<f64>() / (windows * width) as f64;
-            proxy_terms.push((windows as f64, mean));
+        let spans = clips.spans();
+        let mut features = Array2::zeros((spans.len(), self.width()));
+        let one = |frames: &mut Vec<f32>, (feature, span): (ArrayViewMut1<'_, f32>, &Span)| {
+            let term = self.extract_clip(net, clips, span, device, frames, feature);
             progress(1);
-        }
+            term
+        };
+        let rows = features.axis_iter_mut(Axis(0));
+        let proxy_terms = match kernels::serve(device) {
+            // Clips side by side, each as it would be alone: small products gain little from a second thread.
+            true => rows.into_par_iter().zip(spans).map_init(Vec::new, one).collect::<Result<_, _>>(),
+            false => {
+                let mut frames = Vec::new();
+                rows.into_iter().zip(spans).map(|pair| one(&mut frames, pair)).collect()
+            }
+        }?;
         Ok(Extracted { features, proxy_terms })
     }
 
@@ -211,7 +233,7 @@ mod tests {
         assert!(order != task.order(1, 1) && order == task.order(1, 0) && order != task.order(2, 0));
 
         let mut all = vec![0.0; 19 * 16];
-        train.read_rows(0, &mut all, &mut Vec::new()).unwrap();
+        train.read_rows(0, &mut all).unwrap();
         let batch = task.batch(&order, 1).unwrap();
         assert_eq!(task.examples(&batch), 3);
         let row = order[3] as usize;
@@ -233,7 +255,7 @@ mod tests {
         let found = task.extract(&net, &train, &device, &|_| {}).unwrap();
 
         let mut frames = vec![0.0; 9 * 16];
-        train.read_rows(5, &mut frames, &mut Vec::new()).unwrap();
+        train.read_rows(5, &mut frames).unwrap();
         scaler.apply(&mut frames);
         let view = windows(ArrayView2::from_shape((9, 16), &frames).unwrap(), 5).unwrap();
         let values: Vec<f32> = view.iter().copied().collect();

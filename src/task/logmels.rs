@@ -11,6 +11,7 @@ use std::fs::File;
 use std::io::{self, BufWriter, Seek, SeekFrom, Write};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use rayon::prelude::*;
@@ -90,12 +91,17 @@ pub struct LogMelsRequest<'a> {
     pub progress: &'a (dyn Fn(u64, u64) + Sync),
 }
 
-/// Log-mels in dB of a set of clips, on disk.
+/// Sets of at most so many bytes are held in memory once they are read from at random: 400 clips of 10 s.
+const HELD_BYTES: u64 = 64 << 20;
+
+/// Log-mels in dB of a set of clips, on disk; a small set in memory too.
 #[derive(Debug)]
 pub struct LogMels {
     file: File,
     path: PathBuf,
     index: Index,
+    /// All values, of a small set that somebody asked to hold.
+    held: OnceLock<Vec<f32>>,
 }
 
 /// What is common to clips to learn from and clips to be judged on.
@@ -161,7 +167,7 @@ impl LogMels {
             .map_err(|e| files::Error::new("write", &listing, io::Error::other(e)))?;
         files::write(&listing, &text, Durability::Flushed)?;
         let file = File::open(&values).map_err(|e| files::Error::new("read", &values, e))?;
-        Ok(Self { file, path: values, index })
+        Ok(Self { file, path: values, index, held: OnceLock::new() })
     }
 
     /// An entry that passes every check, or why not.
@@ -170,7 +176,9 @@ impl LogMels {
         let index: Index = serde_json::from_str(&text).map_err(|e| e.to_string())?;
         let file = File::open(values).map_err(|e| e.to_string())?;
         match hash(&file) {
-            Ok(found) if found == index.hash => Ok(Self { file, path: values.to_owned(), index }),
+            Ok(found) if found == index.hash => {
+                Ok(Self { file, path: values.to_owned(), index, held: OnceLock::new() })
+            }
             Ok(_) => Err("its content does not match its hash".into()),
             Err(error) => Err(error.to_string()),
         }
@@ -201,18 +209,43 @@ impl LogMels {
         self.index.spec.n_mels
     }
 
-    /// Rows from `row` on, as many as fill `out` (a multiple of the mel bands); `bytes` is room to read into.
+    /// Rows from `row` on, as many as fill `out` (a multiple of the mel bands).
     ///
     /// # Errors
     /// When the file was cut or removed meanwhile.
-    pub fn read_rows(&self, row: u64, out: &mut [f32], bytes: &mut Vec<u8>) -> Result<(), files::Error> {
-        bytes.resize(out.len() * VALUE as usize, 0);
-        let at = HEADER as u64 + row * self.n_mels() as u64 * VALUE;
-        self.file.read_exact_at(bytes, at).map_err(|e| files::Error::new("read", &self.path, e))?;
-        let (words, _) = bytes.as_chunks::<{ VALUE as usize }>();
-        for (value, word) in out.iter_mut().zip(words) {
-            *value = f32::from_le_bytes(*word);
+    pub fn read_rows(&self, row: u64, out: &mut [f32]) -> Result<(), files::Error> {
+        if let Some(held) = self.held.get() {
+            let first = row as usize * self.n_mels();
+            if let Some(values) = held.get(first..first + out.len()) {
+                out.copy_from_slice(values);
+                return Ok(());
+            }
         }
+        self.read_file(row, out)
+    }
+
+    /// Keep a small set's values in memory: a shuffled epoch asks for each of them five times, 2.5 kB at a time.
+    ///
+    /// # Errors
+    /// When the file was cut or removed meanwhile.
+    pub fn hold(&self) -> Result<(), files::Error> {
+        let rows: usize = self.index.spans.iter().map(|span| span.frames).sum();
+        let count = rows * self.n_mels();
+        if count as u64 * VALUE <= HELD_BYTES && self.held.get().is_none() {
+            let mut values = vec![0.0; count];
+            self.read_file(0, &mut values)?;
+            // Somebody else may have been first, with the same values.
+            let _ = self.held.set(values);
+        }
+        Ok(())
+    }
+
+    fn read_file(&self, row: u64, out: &mut [f32]) -> Result<(), files::Error> {
+        let at = HEADER as u64 + row * self.n_mels() as u64 * VALUE;
+        let bytes: &mut [u8] = bytemuck::cast_slice_mut(out);
+        self.file.read_exact_at(bytes, at).map_err(|e| files::Error::new("read", &self.path, e))?;
+        // The file is little-endian; where the machine is too, this is nothing.
+        out.iter_mut().for_each(|value| *value = f32::from_bits(u32::from_le(value.to_bits())));
         Ok(())
     }
 }
@@ -412,9 +445,9 @@ pub(super) mod tests {
         let expected =
             front_end.compute_clip(&path, ChannelChoice::First, 1, &mut Scratch::default()).unwrap();
         let mut rows = vec![0.0; 9 * 128];
-        opened.read_rows(5, &mut rows, &mut Vec::new()).unwrap();
+        opened.read_rows(5, &mut rows).unwrap();
         assert_eq!(rows, expected.as_slice().unwrap());
-        assert!(opened.read_rows(15, &mut rows, &mut Vec::new()).is_err(), "beyond the end");
+        assert!(opened.read_rows(15, &mut rows).is_err(), "beyond the end");
     }
 
     #[test]

@@ -101,7 +101,7 @@ pub trait ProxyTask: Sync {
     /// The loss of a batch, a mean over its examples, `[1]`.
     fn loss(&self, net: &Self::Net, batch: Self::Batch, device: &Device) -> Tensor<1>;
 
-    /// Features of clips, on an inference device; `progress` hears of clips done.
+    /// Features of clips, on an inference device; `progress` hears of clips done, from any thread.
     ///
     /// # Errors
     /// When the log-mels cannot be read or the device fails.
@@ -110,7 +110,7 @@ pub trait ProxyTask: Sync {
         net: &Self::Net,
         clips: &LogMels,
         device: &Device,
-        progress: &dyn Fn(u64),
+        progress: &(dyn Fn(u64) + Sync),
     ) -> Result<Extracted, Error>;
 
     /// The proxy metric from the terms of held-out normal clips.

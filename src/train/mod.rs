@@ -19,6 +19,7 @@ use burn::tensor::{Device, Tensor};
 use crate::config::TrainConfig;
 use crate::files::{self, Durability};
 use crate::nn::{kernels, weights};
+use crate::process;
 use crate::run::RunFolder;
 use crate::task::{self, ProxyTask};
 use checkpoint::{Best, Checkpoint};
@@ -131,6 +132,7 @@ impl<T: ProxyTask> Training<'_, T> {
     /// When data, disk or device fail, or the loss is not a number; the last checkpoint stays.
     pub fn run(&self, observer: &mut dyn Observer) -> Result<Outcome, Error> {
         let device = self.device.clone().autodiff();
+        let _awake = kernels::serve(&device).then(process::keep_awake);
         let mut state = self.start(&device)?;
         let mut metrics = Metrics::open(&self.folder.metrics(), state.epoch)?;
         if state.epoch > 0 || state.batch > 0 {

@@ -3,6 +3,12 @@
 //! Each loop runs over slices of one length, without branches, so that the compiler makes vector code of it; on a
 //! processor with AVX2 it does so for eight lanes. Nothing is reordered or contracted: the bits are the same on both.
 
+use std::mem::MaybeUninit;
+
+use rayon::prelude::*;
+
+use super::parts::{ROWS, VALUES, filled};
+
 /// Rows whose sums are taken in f32 before they go into the total, which keeps the rounding of long columns small.
 const BLOCK_ROWS: usize = 64;
 /// Partial sums side by side.
@@ -56,12 +62,56 @@ fn column_sums(rows: usize, width: usize, mut add_row: impl FnMut(usize, &mut [f
     total
 }
 
-/// relu(norm(x)), the batch's mean, its biased variance.
-pub fn norm_relu(x: &[f32], weight: &[f32], bias: &[f32], epsilon: f32) -> (Vec<f32>, Vec<f32>, Vec<f32>) {
+/// Sums over the rows of `x` `[rows, channels]`.
+pub fn sum_rows(x: &[f32], channels: usize) -> Vec<f32> {
     with_avx2(
         #[inline(always)]
         || {
-            let channels = weight.len();
+            column_sums(
+                x.len() / channels,
+                channels,
+                #[inline(always)]
+                |index, sums| {
+                    let row = &x[index * channels..(index + 1) * channels];
+                    sums.iter_mut().zip(row).for_each(|(sum, x)| *sum += x);
+                },
+            )
+        },
+    )
+}
+
+/// relu(norm(x)), the batch's mean, its biased variance.
+pub fn norm_relu(x: &[f32], weight: &[f32], bias: &[f32], epsilon: f32) -> (Vec<f32>, Vec<f32>, Vec<f32>) {
+    let channels = weight.len();
+    let (mean, variance) = column_statistics(x, channels);
+    let norm = Norm::new(weight, bias, &mean, &variance, epsilon);
+    // SAFETY: parts of `x` and of the output have whole rows and the same length.
+    let output = unsafe {
+        filled(x.len(), ROWS * channels, |index, output| {
+            let x = &x[index * ROWS * channels..][..output.len()];
+            with_avx2(
+                #[inline(always)]
+                || {
+                    for (output, x) in output.chunks_exact_mut(channels).zip(x.chunks_exact(channels)) {
+                        let terms = x.iter().zip(norm.mean).zip(&norm.gain).zip(norm.bias);
+                        for (output, (((x, mean), gain), bias)) in output.iter_mut().zip(terms) {
+                            let value = (x - mean) * gain + bias;
+                            // Not `max`, which would turn a NaN into a healthy-looking 0.
+                            *output = MaybeUninit::new(if value < 0.0 { 0.0 } else { value });
+                        }
+                    }
+                },
+            );
+        })
+    };
+    (output, mean, variance)
+}
+
+/// Mean and biased variance of each column.
+fn column_statistics(x: &[f32], channels: usize) -> (Vec<f32>, Vec<f32>) {
+    with_avx2(
+        #[inline(always)]
+        || {
             let rows = x.len() / channels;
             let row = |index: usize| &x[index * channels..(index + 1) * channels];
             let scale = 1.0 / rows as f32;
@@ -84,17 +134,7 @@ pub fn norm_relu(x: &[f32], weight: &[f32], bias: &[f32], epsilon: f32) -> (Vec<
                 },
             );
             variance.iter_mut().for_each(|variance| *variance *= scale);
-            let norm = Norm::new(weight, bias, &mean, &variance, epsilon);
-            let mut output = vec![0.0_f32; x.len()];
-            for (output, x) in output.chunks_exact_mut(channels).zip(x.chunks_exact(channels)) {
-                let terms = x.iter().zip(&mean).zip(&norm.gain).zip(bias);
-                for (output, (((x, mean), gain), bias)) in output.iter_mut().zip(terms) {
-                    let value = (x - mean) * gain + bias;
-                    // Not `max`, which would turn a NaN into a healthy-looking 0.
-                    *output = if value < 0.0 { 0.0 } else { value };
-                }
-            }
-            (output, mean, variance)
+            (mean, variance)
         },
     )
 }
@@ -104,14 +144,14 @@ pub fn norm_relu(x: &[f32], weight: &[f32], bias: &[f32], epsilon: f32) -> (Vec<
 /// With g the gradient where the ReLU is open, d = x - mean, i = 1/deviation, n rows:
 /// x' = gain·(g - Σg/n - d·i²·Σ(g·d)/n), weight' = i·Σ(g·d), bias' = Σg.
 pub fn norm_relu_backward(x: &[f32], gradient: &[f32], norm: &Norm<'_>) -> (Vec<f32>, Vec<f32>, Vec<f32>) {
-    with_avx2(
+    let channels = norm.gain.len();
+    let rows = x.len() / channels;
+    let (mean, bias, gain) = (&norm.mean[..channels], &norm.bias[..channels], &norm.gain[..channels]);
+    let sums = with_avx2(
         #[inline(always)]
         || {
-            let channels = norm.gain.len();
-            let rows = x.len() / channels;
-            let (mean, bias, gain) = (&norm.mean[..channels], &norm.bias[..channels], &norm.gain[..channels]);
             let span = |index: usize| index * channels..(index + 1) * channels;
-            let sums = column_sums(
+            column_sums(
                 rows,
                 2 * channels,
                 #[inline(always)]
@@ -126,27 +166,39 @@ pub fn norm_relu_backward(x: &[f32], gradient: &[f32], norm: &Norm<'_>) -> (Vec<
                         of_gd[c] += g * d;
                     }
                 },
-            );
-            let (of_g, of_gd) = sums.split_at(channels);
-            let scale = 1.0 / rows as f32;
-            let shift: Vec<f32> = of_g.iter().map(|sum| sum * scale).collect();
-            let slope = of_gd.iter().zip(&norm.inverse).map(|(sum, inverse)| sum * inverse * inverse * scale);
-            let slope: Vec<f32> = slope.collect();
-            let (shift, slope) = (&shift[..channels], &slope[..channels]);
-            let mut of_x = vec![0.0_f32; x.len()];
-            for (index, of_x) in of_x.chunks_exact_mut(channels).enumerate() {
-                let (x, gradient) = (&x[span(index)][..channels], &gradient[span(index)][..channels]);
-                let of_x = &mut of_x[..channels];
-                for c in 0..channels {
-                    let d = x[c] - mean[c];
-                    let g = open(d * gain[c] + bias[c], gradient[c]);
-                    of_x[c] = gain[c] * (g - shift[c] - d * slope[c]);
-                }
-            }
-            let of_weight = of_gd.iter().zip(&norm.inverse).map(|(sum, inverse)| sum * inverse).collect();
-            (of_x, of_weight, of_g.to_vec())
+            )
         },
-    )
+    );
+    let (of_g, of_gd) = sums.split_at(channels);
+    let scale = 1.0 / rows as f32;
+    let shift: Vec<f32> = of_g.iter().map(|sum| sum * scale).collect();
+    let slope = of_gd.iter().zip(&norm.inverse).map(|(sum, inverse)| sum * inverse * inverse * scale);
+    let slope: Vec<f32> = slope.collect();
+    let (shift, slope) = (&shift[..channels], &slope[..channels]);
+    // SAFETY: every channel of every row of a part is written.
+    let of_x = unsafe {
+        filled(x.len(), ROWS * channels, |index, of_x| {
+            let first = index * ROWS * channels;
+            let (x, gradient) = (&x[first..][..of_x.len()], &gradient[first..][..of_x.len()]);
+            with_avx2(
+                #[inline(always)]
+                || {
+                    for (row, of_x) in of_x.chunks_exact_mut(channels).enumerate() {
+                        let span = row * channels..(row + 1) * channels;
+                        let (x, gradient) = (&x[span.clone()][..channels], &gradient[span][..channels]);
+                        let of_x = &mut of_x[..channels];
+                        for c in 0..channels {
+                            let d = x[c] - mean[c];
+                            let g = open(d * gain[c] + bias[c], gradient[c]);
+                            of_x[c] = MaybeUninit::new(gain[c] * (g - shift[c] - d * slope[c]));
+                        }
+                    }
+                },
+            );
+        })
+    };
+    let of_weight = of_gd.iter().zip(&norm.inverse).map(|(sum, inverse)| sum * inverse).collect();
+    (of_x, of_weight, of_g.to_vec())
 }
 
 /// `gradient` where the ReLU's input is positive, else 0.
@@ -157,6 +209,14 @@ fn open(input: f32, gradient: f32) -> f32 {
 
 /// Mean of |x - target|: 1,024 values at a time in f32, then in f64.
 pub fn mean_absolute_error(x: &[f32], target: &[f32]) -> f32 {
+    // Collected in order: the sum has one order on any number of threads.
+    let parts: Vec<f64> =
+        x.par_chunks(VALUES).zip(target.par_chunks(VALUES)).map(|(x, t)| absolute_sum(x, t)).collect();
+    (parts.iter().sum::<f64>() / x.len() as f64) as f32
+}
+
+/// Sum of |x - target|.
+fn absolute_sum(x: &[f32], target: &[f32]) -> f64 {
     with_avx2(
         #[inline(always)]
         || {
@@ -171,29 +231,32 @@ pub fn mean_absolute_error(x: &[f32], target: &[f32]) -> f32 {
                     }
                 }
                 total += lanes.iter().map(|lane| f64::from(*lane)).sum::<f64>();
-                total += x_rest
-                    .iter()
-                    .zip(target_rest)
-                    .map(|(x, target)| f64::from((x - target).abs()))
-                    .sum::<f64>();
+                let rest = x_rest.iter().zip(target_rest);
+                total += rest.map(|(x, target)| f64::from((x - target).abs())).sum::<f64>();
             }
-            (total / x.len() as f64) as f32
+            total
         },
     )
 }
 
 /// `step` · sign(x - target); 0 where both agree, as in PyTorch.
 pub fn mean_absolute_error_backward(x: &[f32], target: &[f32], step: f32) -> Vec<f32> {
-    with_avx2(
-        #[inline(always)]
-        || {
-            let towards = |x: f32, target: f32| {
-                let up = if x > target { step } else { 0.0 };
-                if x < target { -step } else { up }
-            };
-            x.iter().zip(target).map(|(x, target)| towards(*x, *target)).collect()
-        },
-    )
+    // SAFETY: `x` and `target` have a value for each of the part's.
+    unsafe {
+        filled(x.len(), VALUES, |index, of_x| {
+            let (x, target) = (&x[index * VALUES..][..of_x.len()], &target[index * VALUES..][..of_x.len()]);
+            with_avx2(
+                #[inline(always)]
+                || {
+                    for ((of_x, x), target) in of_x.iter_mut().zip(x).zip(target) {
+                        // Without a branch: which sign comes next cannot be foreseen.
+                        let sign = f32::from(x > target) - f32::from(x < target);
+                        *of_x = MaybeUninit::new(step * sign);
+                    }
+                },
+            );
+        })
+    }
 }
 
 /// One step of AdamW (Loshchilov and Hutter, 2019, algorithm 2, as PyTorch has it).
@@ -215,6 +278,20 @@ pub struct AdamWStep {
 
 /// Moves `parameter` and its moments in place, one pass.
 pub fn adamw(
+    parameter: &mut [f32],
+    gradient: &[f32],
+    first: &mut [f32],
+    second: &mut [f32],
+    step: AdamWStep,
+) {
+    let parameter = parameter.par_chunks_mut(VALUES).zip(gradient.par_chunks(VALUES));
+    let moments = first.par_chunks_mut(VALUES).zip(second.par_chunks_mut(VALUES));
+    parameter.zip(moments).for_each(|((parameter, gradient), (first, second))| {
+        adamw_part(parameter, gradient, first, second, step);
+    });
+}
+
+fn adamw_part(
     parameter: &mut [f32],
     gradient: &[f32],
     first: &mut [f32],
