@@ -118,7 +118,7 @@ fn means(correlation: &Correlation) -> Table {
     for one in &correlation.configurations {
         let proxy = one.proxy.map_or("-".to_owned(), |value| format!("{value:.5}"));
         let aucs = [one.in_domain_lp, one.out_domain_lp, one.mahalanobis].map(percent);
-        table.row([one.config.clone(), proxy].into_iter().chain(aucs).collect());
+        table.row([one.config.clone(), proxy].into_iter().chain(aucs));
     }
     table
 }

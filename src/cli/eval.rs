@@ -7,7 +7,7 @@ use clap::Args;
 
 use super::{Context, DeviceOption, Failure};
 use crate::device;
-use crate::report::{self, Align, Format, Table};
+use crate::report::{self, Align, Cell, Format, Table};
 use crate::run::RunFolder;
 use crate::study::{Error, Evaluation, Judge};
 
@@ -20,6 +20,9 @@ pub struct EvalArgs {
     /// Change how the runs are judged or where the data are: eval.*, data.root
     #[arg(long = "set", value_name = "KEY=VALUE")]
     sets: Vec<String>,
+    /// Also write the challenge's score and decision files to DIR/<config>/seed-<n>
+    #[arg(long, value_name = "DIR")]
+    submission: Option<PathBuf>,
     #[command(flatten)]
     device: DeviceOption,
 }
@@ -37,7 +40,7 @@ pub fn run(args: &EvalArgs, context: &Context) -> Result<(), Failure> {
     });
     let device = device::open(args.device.device)?;
     let (mut evaluated, mut failures) = (Vec::new(), Vec::new());
-    let judge = Judge::new(&args.sets, &device, &context.ui);
+    let judge = Judge::new(&args.sets, &device, &context.ui).with_submission(args.submission.as_deref());
     for folder in &folders {
         match judge.evaluate(folder) {
             Ok(one) => evaluated.push(one),
@@ -85,18 +88,26 @@ fn print(
         ("in-domain LP %", Align::Right),
         ("out-domain LP %", Align::Right),
         ("Mahalanobis %", Align::Right),
+        ("AUC source %", Align::Right),
+        ("AUC target %", Align::Right),
+        ("pAUC %", Align::Right),
+        ("Ω %", Align::Right),
     ];
     let mut table = Table::new(&columns);
-    let percent = |auc: Option<f64>| auc.map_or("-".into(), |auc| format!("{:.2}", 100.0 * auc));
+    let percent = |auc: Option<f64>| auc.map_or_else(Cell::none, Cell::percent);
     for one in evaluated {
-        table.row(vec![
-            one.machine.clone(),
-            one.config.clone(),
-            one.seed.to_string(),
-            one.proxy.value.map_or("-".into(), |value| format!("{value:.5}")),
+        table.row([
+            Cell::from(one.machine.as_str()),
+            one.config.as_str().into(),
+            one.seed.to_string().into(),
+            one.proxy.value.map_or_else(Cell::none, |value| Cell::number(value, 5)),
             percent(one.linear_probe.in_domain.auc),
             percent(one.linear_probe.out_domain.auc),
             percent(one.mahalanobis.aucs.auc),
+            percent(one.official.auc_source),
+            percent(one.official.auc_target),
+            percent(one.official.pauc),
+            percent(one.official.omega),
         ]);
         for why in reasons(one) {
             context.ui.warn(&format!("{}: {why}", one.path));
@@ -117,6 +128,7 @@ fn reasons(one: &Evaluation) -> Vec<String> {
         ("in-domain linear probe", &one.linear_probe.in_domain.why),
         ("out-domain linear probe", &one.linear_probe.out_domain.why),
         ("Mahalanobis", &one.mahalanobis.aucs.why),
+        ("official metrics", &one.official.why),
     ];
     all.iter().filter_map(|(what, why)| why.as_ref().map(|why| format!("{what}: {why}"))).collect()
 }

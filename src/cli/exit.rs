@@ -3,7 +3,7 @@
 use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
 
-use crate::{config, dataset, device, study, task, train};
+use crate::{config, dataset, device, official, study, task, train};
 
 /// Why a command failed.
 #[derive(Debug, thiserror::Error)]
@@ -14,6 +14,9 @@ pub enum Failure {
     /// Anything on the way from a data set to a result.
     #[error(transparent)]
     Study(study::Error),
+    /// Score and decision files.
+    #[error(transparent)]
+    Official(#[from] official::Error),
     /// Standard output.
     #[error("failed to write to standard output: {0}")]
     Output(io::Error),
@@ -72,6 +75,7 @@ impl Failure {
             Self::Output(_) | Self::Config(config::Error::Output(_)) => INTERNAL,
             Self::Config(_) => CONFIG,
             Self::Runs { .. } => PART,
+            Self::Official(_) => DATA,
             Self::Study(error) => study_code(error),
         }
     }
@@ -119,6 +123,9 @@ fn study_code(error: &study::Error) -> u8 {
             _ => DATA,
         },
         Error::Data(_)
+        | Error::Results(_)
+        | Error::Compare(_)
+        | Error::Official(_)
         | Error::LeftOut { .. }
         | Error::Problems { .. }
         | Error::Task(_)

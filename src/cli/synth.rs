@@ -83,7 +83,7 @@ pub fn run(args: &SynthArgs, context: &Context) -> Result<(), Failure> {
         let (train, test) = (made.train_clips / machines, made.test_clips / machines);
         let numbers =
             [made.sections.to_string(), train.to_string(), test.to_string(), made.duration_s.to_string()];
-        table.row([machine.clone()].into_iter().chain(numbers).collect());
+        table.row([machine.clone()].into_iter().chain(numbers));
     }
     let mut document = serde_json::json!({ "schema": 1, "spec": spec });
     document["made"] = serde_json::to_value(&made).unwrap_or_default();

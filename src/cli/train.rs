@@ -161,7 +161,7 @@ fn plan(trials: &[Trial], recordings: &Recordings<'_>, context: &Context) -> Res
         let state = format!("{:?}", one.state).to_lowercase();
         let numbers = [one.clips.to_string(), one.epochs.to_string(), one.path.clone()];
         let words = [one.machine.clone(), one.config.clone(), one.seed.to_string(), state];
-        table.row(words.into_iter().chain(numbers).collect());
+        table.row(words.into_iter().chain(numbers));
         planned.push(one);
     }
     let document = serde_json::json!({ "schema": 1, "dry_run": true, "runs": planned });

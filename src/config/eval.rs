@@ -85,6 +85,8 @@ pub struct MahalanobisConfig {
 pub enum CovarianceEstimator {
     /// Shrunk towards a multiple of the identity (Ledoit and Wolf, 2004).
     LedoitWolf,
+    /// Shrunk towards a multiple of the identity, by the amount that is best for normal features (Chen et al., 2010).
+    Oas,
     /// The sample covariance with `ridge` added to its diagonal.
     Ridge,
     /// The sample covariance and its pseudo-inverse.

@@ -20,3 +20,5 @@ pub use clip::{Clip, Domain, EvaluationClips, LabelledClip, Split, TrainingClips
 pub use error::Error;
 pub use index::{ClipIndex, IndexedClip, index};
 pub use walk::{Problem, ProblemKind};
+
+pub(crate) use layout::{clip_facts, is_number, stem};

@@ -1,8 +1,10 @@
 //! Results for people and programs: one table, five forms.
 
+mod cell;
 mod npz;
 mod table;
 
+pub use cell::Cell;
 pub use npz::NpzWriter;
 pub use table::{Align, Table};
 

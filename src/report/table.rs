@@ -5,6 +5,8 @@ use std::io;
 
 use comfy_table::{CellAlignment, presets};
 
+use super::Cell;
+
 /// On which side a column's cells stand.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Align {
@@ -14,11 +16,11 @@ pub enum Align {
     Right,
 }
 
-/// Columns with names, rows of text.
+/// Columns with names, rows of cells.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Table {
     columns: Vec<(String, Align)>,
-    rows: Vec<Vec<String>>,
+    rows: Vec<Vec<Cell>>,
 }
 
 impl Table {
@@ -29,8 +31,9 @@ impl Table {
     }
 
     /// Add a row; a short one is filled up with empty cells.
-    pub fn row(&mut self, mut cells: Vec<String>) {
-        cells.resize(self.columns.len(), String::new());
+    pub fn row(&mut self, cells: impl IntoIterator<Item = impl Into<Cell>>) {
+        let mut cells: Vec<Cell> = cells.into_iter().map(Into::into).collect();
+        cells.resize(self.columns.len(), "".into());
         self.rows.push(cells);
     }
 
@@ -45,7 +48,7 @@ impl Table {
         table.load_style(presets::NOTHING);
         table.set_header(self.columns.iter().map(|(name, _)| name.clone()));
         for row in &self.rows {
-            table.add_row(row.clone());
+            table.add_row(row.iter().map(Cell::text));
         }
         for (index, (_, align)) in self.columns.iter().enumerate() {
             if let Some(column) = table.column_mut(index) {
@@ -59,7 +62,7 @@ impl Table {
         table.lines().fold(String::new(), |text, line| text + line.trim_end() + "\n")
     }
 
-    /// Comma-separated values with a header, quoted where needed.
+    /// Comma-separated values with a header, quoted where needed, numbers in full precision.
     ///
     /// # Errors
     /// None in practice: it writes to memory.
@@ -67,7 +70,7 @@ impl Table {
         let mut writer = csv::Writer::from_writer(Vec::new());
         writer.write_record(self.columns.iter().map(|(name, _)| name))?;
         for row in &self.rows {
-            writer.write_record(row)?;
+            writer.write_record(row.iter().map(Cell::exact))?;
         }
         writer.into_inner().map_err(|e| io::Error::other(e.to_string()))
     }
@@ -79,11 +82,11 @@ impl Table {
             Align::Left => ":--".to_owned(),
             Align::Right => "--:".to_owned(),
         };
-        let escape = |cell: &String| cell.replace('|', "\\|").replace('\n', " ");
+        let escape = |cell: &str| cell.replace('|', "\\|").replace('\n', " ");
         let mut text = line(self.columns.iter().map(|(name, _)| escape(name)).collect());
         text += &line(self.columns.iter().map(|(_, align)| rule(*align)).collect());
         for row in &self.rows {
-            text += &line(row.iter().map(escape).collect());
+            text += &line(row.iter().map(|cell| escape(cell.text())).collect());
         }
         text
     }
@@ -97,7 +100,7 @@ impl Table {
         text += &line(self.columns.iter().map(|(name, _)| latex_escape(name)).collect());
         text += "\\midrule\n";
         for row in &self.rows {
-            text += &line(row.iter().map(|cell| latex_escape(cell)).collect());
+            text += &line(row.iter().map(|cell| latex_escape(cell.text())).collect());
         }
         text + "\\bottomrule\n\\end{tabular}\n"
     }
@@ -110,6 +113,12 @@ fn latex_escape(cell: &str) -> String {
             '&' | '%' | '$' | '#' | '_' | '{' | '}' => {
                 let _ = write!(text, "\\{character}");
             }
+            '<' | '>' => {
+                let _ = write!(text, "${character}$");
+            }
+            '−' => text.push_str("$-$"),
+            'Ω' => text.push_str("$\\Omega$"),
+            'ρ' => text.push_str("$\\rho$"),
             '\\' => text.push_str("\\textbackslash{}"),
             '~' => text.push_str("\\textasciitilde{}"),
             '^' => text.push_str("\\textasciicircum{}"),
@@ -125,8 +134,8 @@ mod tests {
 
     fn table() -> Table {
         let mut table = Table::new(&[("machine", Align::Left), ("AUC %", Align::Right)]);
-        table.row(vec!["ToyCar".into(), "71.20".into()]);
-        table.row(vec!["a_b|c, \"d\"".into(), "5.00".into()]);
+        table.row(["ToyCar", "71.20"]);
+        table.row(["a_b|c, \"d\"", "5.00"]);
         table
     }
 

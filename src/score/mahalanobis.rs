@@ -19,6 +19,7 @@ impl Mahalanobis {
     pub fn new(config: &MahalanobisConfig) -> Self {
         let estimator = match config.estimator {
             CovarianceEstimator::LedoitWolf => Estimator::LedoitWolf,
+            CovarianceEstimator::Oas => Estimator::Oas,
             CovarianceEstimator::Ridge => Estimator::Ridge { ridge: config.ridge },
             CovarianceEstimator::Pinv => Estimator::Pinv,
         };
@@ -40,6 +41,16 @@ pub struct FittedMahalanobis {
     gaussian: Gaussian,
 }
 
+impl FittedMahalanobis {
+    /// Scores of the training clips themselves, which a decision threshold is set by.
+    ///
+    /// # Errors
+    /// Features of another width.
+    pub fn score_training(&self, training: &TrainingFeatures) -> Result<Vec<f64>, Error> {
+        self.score(training.view())
+    }
+}
+
 impl FittedScorer for FittedMahalanobis {
     fn score(&self, queries: ArrayView2<f64>) -> Result<Vec<f64>, Error> {
         Ok(self.gaussian.squared_distances(queries)?)
@@ -54,7 +65,7 @@ pub struct MahalanobisResult {
     pub aucs: SectionAucs,
     /// Name of the covariance estimator.
     pub estimator: String,
-    /// Ledoit-Wolf's shrinkage; left out for the other estimators.
+    /// Ledoit-Wolf's or OAS's shrinkage; left out for the other estimators.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub shrinkage: Option<f64>,
     /// Condition number of what was inverted ([`Gaussian::condition`]); none where nothing could be.
@@ -64,12 +75,14 @@ pub struct MahalanobisResult {
 }
 
 /// Result and scores of one evaluation.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 pub struct Evaluation {
     /// What `eval.json` holds.
     pub result: MahalanobisResult,
     /// Score per clip, in their order; none where the covariance could not be inverted, which `result` explains.
     pub scores: Option<Vec<f64>>,
+    /// What gave the scores, for other clips.
+    pub fitted: Option<FittedMahalanobis>,
 }
 
 /// Fits to the training features and evaluates the labelled `clips`, whose features are the rows of `queries`
@@ -91,7 +104,7 @@ pub fn evaluate(
         Err(Error::Linalg(why)) => {
             let aucs = SectionAucs::missing(describe(&why));
             let result = MahalanobisResult { aucs, estimator, shrinkage: None, condition: None, rank: None };
-            return Ok(Evaluation { result, scores: None });
+            return Ok(Evaluation { result, scores: None, fitted: None });
         }
         Err(other) => return Err(other),
     };
@@ -104,7 +117,7 @@ pub fn evaluate(
         condition: Some(condition),
         rank: Some(rank),
     };
-    Ok(Evaluation { result, scores: Some(scores) })
+    Ok(Evaluation { result, scores: Some(scores), fitted: Some(fitted) })
 }
 
 /// The error as a reason that stands alone.
@@ -134,15 +147,14 @@ mod tests {
     #[test]
     fn far_clips_score_higher() {
         let queries = array![[11.0, 11.0, 11.0], [400.0, -300.0, 11.0]];
-        for estimator in
-            [CovarianceEstimator::LedoitWolf, CovarianceEstimator::Ridge, CovarianceEstimator::Pinv]
-        {
+        use CovarianceEstimator::{LedoitWolf, Oas, Pinv, Ridge};
+        for estimator in [LedoitWolf, Oas, Ridge, Pinv] {
             let config = MahalanobisConfig { estimator, ..MahalanobisConfig::default() };
             let found = evaluate(&training(), queries.view(), &clips(&[false, true]), &config).unwrap();
             assert_eq!(found.result.aucs.auc, Some(1.0));
             let scores = found.scores.unwrap();
             assert!(scores[0] < 3.0 && scores[1] > 1000.0, "{scores:?}");
-            assert_eq!(found.result.shrinkage.is_some(), estimator == CovarianceEstimator::LedoitWolf);
+            assert_eq!(found.result.shrinkage.is_some(), matches!(estimator, LedoitWolf | Oas));
         }
     }
 

@@ -1,20 +1,34 @@
 //! Does a better proxy make a better detector? Spearman over the configurations of a family.
+//!
+//! A configuration's numbers are means: over the seeds of each machine type, then over the machine types, so that each
+//! machine type counts the same. They are taken only where all configurations of the family have all machine types and
+//! seeds and every value; where not, the coefficient is missing and says which result it lacks.
+//!
+//! p-values are exact permutation tests (sampled above [`stats::EXACT_MAX`] configurations), two-sided. Holm's and
+//! Benjamini-Hochberg's adjustment is over all coefficients of one call: every family against every detection metric.
 
-use std::collections::BTreeSet;
+mod grid;
 
 use serde::Serialize;
 
-use super::Evaluation;
-use crate::stats::{self, Spearman};
+pub use grid::Gap;
+use grid::Grid;
 
-/// One configuration's numbers, averaged over machines and seeds.
+use super::Evaluation;
+use super::results::{Detection, ResultRow};
+use crate::stats::{self, Interval, Spearman};
+
+/// The level below which the study calls a p significant.
+pub const SIGNIFICANT: f64 = 0.05;
+
+/// One configuration's numbers, averaged over seeds and machines.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Configuration {
-    /// `<slug>-<hash8>`.
+    /// `<slug>-<hash8>` of a run, or the name that a results CSV gives.
     pub config: String,
-    /// Machines × seeds that the means are of.
+    /// Results that it has: machines × seeds.
     pub runs: usize,
-    /// Mean proxy metric.
+    /// Mean proxy metric; missing where the configuration lacks a machine, a seed or a value.
     pub proxy: Option<f64>,
     /// Mean AUC of the linear probe within domains.
     pub in_domain_lp: Option<f64>,
@@ -35,25 +49,63 @@ pub struct Correlation {
     pub higher_is_better: bool,
     /// Configurations.
     pub n: usize,
-    /// The smallest p that n allows.
+    /// The smallest p that n allows, ties aside.
     pub smallest_p: f64,
+    /// Whether any outcome could have had p < [`SIGNIFICANT`].
+    pub can_be_significant: bool,
     /// Against the linear probe within domains.
     pub in_domain_lp: Coefficient,
     /// Against the linear probe across domains.
     pub out_domain_lp: Coefficient,
     /// Against the Mahalanobis distance.
     pub mahalanobis: Coefficient,
+    /// The same of each machine type alone, averaged over its seeds; none where there are not several.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub machines: Vec<MachineCorrelation>,
+    /// Results that a configuration lacks and another one has.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub missing: Vec<Gap>,
     /// What was correlated.
     pub configurations: Vec<Configuration>,
 }
 
-/// ρ and its exact two-sided p, or why there is none.
+/// A family's rank correlations on one machine type.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct MachineCorrelation {
+    /// Machine type.
+    pub machine: String,
+    /// Against the linear probe within domains.
+    pub in_domain_lp: Coefficient,
+    /// Against the linear probe across domains.
+    pub out_domain_lp: Coefficient,
+    /// Against the Mahalanobis distance.
+    pub mahalanobis: Coefficient,
+}
+
+/// ρ and its two-sided p, or why there is none.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct Coefficient {
     /// Spearman's rank correlation.
     pub rho: Option<f64>,
     /// Two-sided permutation p.
     pub p: Option<f64>,
+    /// ρ with its sign turned where a lower proxy is better: above 0, better proxies come with better detection.
+    pub agreement: Option<f64>,
+    /// Holm's adjusted p.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub p_holm: Option<f64>,
+    /// Benjamini-Hochberg's adjusted p.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub p_bh: Option<f64>,
+    /// Whether every permutation was visited.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub exact: Option<bool>,
+    /// Standard error of a sampled p.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub standard_error: Option<f64>,
+    /// Where ρ lies when the machine types are drawn anew: a percentile bootstrap, of three machine types or more.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub over_machines: Option<Interval>,
     /// Why not.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub why: Option<String>,
@@ -61,149 +113,179 @@ pub struct Coefficient {
 
 impl Coefficient {
     fn missing(why: String) -> Self {
-        Self { rho: None, p: None, why: Some(why) }
+        Self { why: Some(why), ..Self::default() }
     }
 }
 
-/// Correlate the evaluations of one family; configurations in the order of their first run.
+impl Correlation {
+    /// Against one of the detection metrics.
+    pub fn against(&self, which: Detection) -> &Coefficient {
+        match which {
+            Detection::InDomainLp => &self.in_domain_lp,
+            Detection::OutDomainLp => &self.out_domain_lp,
+            Detection::Mahalanobis => &self.mahalanobis,
+        }
+    }
+}
+
+impl MachineCorrelation {
+    /// Against one of the detection metrics.
+    pub fn against(&self, which: Detection) -> &Coefficient {
+        match which {
+            Detection::InDomainLp => &self.in_domain_lp,
+            Detection::OutDomainLp => &self.out_domain_lp,
+            Detection::Mahalanobis => &self.mahalanobis,
+        }
+    }
+}
+
+/// Correlate the evaluations of one family; none where there are none.
 ///
-/// A mean is taken over the runs of a configuration only if all of them have the value: a mean over other machines than
-/// the neighbour's would not be comparable.
+/// As [`correlate_rows`], of which this is the first family.
 pub fn correlate(evaluations: &[Evaluation]) -> Option<Correlation> {
-    let first = evaluations.first()?;
-    let mut names: Vec<&str> = Vec::new();
-    for evaluation in evaluations {
-        if !names.contains(&evaluation.config.as_str()) {
-            names.push(&evaluation.config);
-        }
-    }
-    let of = |name: &str| -> BTreeSet<(&str, u64)> {
-        let own = evaluations.iter().filter(|e| e.config == name);
-        own.map(|e| (e.machine.as_str(), e.seed)).collect()
-    };
-    let comparable = names.iter().all(|name| of(name) == of(names[0]));
-    let configurations: Vec<Configuration> =
-        names.into_iter().map(|name| configuration(name, evaluations)).collect();
-    let against = |value: fn(&Configuration) -> Option<f64>| match comparable {
-        true => coefficient(&configurations, value),
-        false => {
-            Coefficient::missing("the configurations were not run on the same machines and seeds".into())
-        }
-    };
-    Some(Correlation {
-        family: first.family.clone(),
-        proxy: first.proxy.name.clone(),
-        higher_is_better: first.proxy.higher_is_better,
-        n: configurations.len(),
-        smallest_p: stats::smallest_p(configurations.len()),
-        in_domain_lp: against(|c| c.in_domain_lp),
-        out_domain_lp: against(|c| c.out_domain_lp),
-        mahalanobis: against(|c| c.mahalanobis),
-        configurations,
-    })
+    let rows: Vec<ResultRow> = evaluations.iter().map(ResultRow::from).collect();
+    correlate_rows(&rows).into_iter().next()
 }
 
-fn configuration(name: &str, evaluations: &[Evaluation]) -> Configuration {
-    let runs: Vec<&Evaluation> = evaluations.iter().filter(|e| e.config == name).collect();
-    let mean = |value: fn(&Evaluation) -> Option<f64>| {
-        let values: Option<Vec<f64>> = runs.iter().map(|run| value(run)).collect();
-        values.map(|values| values.iter().sum::<f64>() / values.len() as f64)
+/// Correlate each family of `rows`, in the order of their first rows.
+///
+/// The rows have passed [`super::results::check`]; their order changes the order of families and configurations and no
+/// number.
+pub fn correlate_rows(rows: &[ResultRow]) -> Vec<Correlation> {
+    let mut families: Vec<&str> = Vec::new();
+    for row in rows {
+        if !families.contains(&row.family.as_str()) {
+            families.push(&row.family);
+        }
+    }
+    let mut correlations: Vec<Correlation> = families
+        .into_iter()
+        .filter_map(|family| {
+            let own: Vec<&ResultRow> = rows.iter().filter(|row| row.family == family).collect();
+            own.first().map(|first| correlation(first, &own))
+        })
+        .collect();
+    adjust(&mut correlations);
+    correlations
+}
+
+fn correlation(first: &ResultRow, rows: &[&ResultRow]) -> Correlation {
+    let grid = Grid::of(rows);
+    let configurations: Vec<Configuration> =
+        grid.configs().iter().map(|name| configuration(&grid, name)).collect();
+    let n = configurations.len();
+    let higher_is_better = first.higher_is_better;
+    let against = |grid: &Grid<'_>, which| coefficient(grid, which, higher_is_better);
+    let machines = match grid.machines() {
+        several if several.len() > 1 => several,
+        _ => Vec::new(),
     };
+    let alone = |machine: &str| {
+        let part = grid.on(machine);
+        MachineCorrelation {
+            machine: machine.to_owned(),
+            in_domain_lp: against(&part, Detection::InDomainLp),
+            out_domain_lp: against(&part, Detection::OutDomainLp),
+            mahalanobis: against(&part, Detection::Mahalanobis),
+        }
+    };
+    let [in_domain_lp, out_domain_lp, mahalanobis] = Detection::ALL.map(|which| against(&grid, which));
+    let smallest_p = smallest_p(n);
+    Correlation {
+        family: first.family.clone(),
+        proxy: first.proxy_name.clone(),
+        higher_is_better,
+        n,
+        smallest_p,
+        can_be_significant: smallest_p < SIGNIFICANT,
+        in_domain_lp,
+        out_domain_lp,
+        mahalanobis,
+        machines: machines.into_iter().map(alone).collect(),
+        missing: grid.gaps(),
+        configurations,
+    }
+}
+
+fn configuration(grid: &Grid<'_>, name: &str) -> Configuration {
     Configuration {
         config: name.to_owned(),
-        runs: runs.len(),
-        proxy: mean(|e| e.proxy.value),
-        in_domain_lp: mean(|e| e.linear_probe.in_domain.auc),
-        out_domain_lp: mean(|e| e.linear_probe.out_domain.auc),
-        mahalanobis: mean(|e| e.mahalanobis.aucs.auc),
+        runs: grid.results(name),
+        proxy: grid.mean(name, |row| row.proxy),
+        in_domain_lp: grid.mean(name, |row| row.in_domain_lp),
+        out_domain_lp: grid.mean(name, |row| row.out_domain_lp),
+        mahalanobis: grid.mean(name, |row| row.mahalanobis),
     }
 }
 
-fn coefficient(configurations: &[Configuration], value: fn(&Configuration) -> Option<f64>) -> Coefficient {
-    let pairs: Option<Vec<(f64, f64)>> = configurations.iter().map(|c| c.proxy.zip(value(c))).collect();
-    let Some(pairs) = pairs else {
-        return Coefficient::missing("a configuration lacks the value".into());
-    };
+/// The smallest p of [`stats::spearman`]: that of the exact test, or that of its draws.
+fn smallest_p(n: usize) -> f64 {
+    let exact = stats::smallest_p(n);
+    let draws = stats::MonteCarlo::default().draws;
+    if n <= stats::EXACT_MAX { exact } else { exact.max(1.0 / (draws + 1) as f64) }
+}
+
+fn coefficient(grid: &Grid<'_>, which: Detection, higher_is_better: bool) -> Coefficient {
+    if let Some(why) = grid.flaw(which) {
+        return Coefficient::missing(why);
+    }
+    let pair =
+        |name: &&str| grid.mean(name, |row| row.proxy).zip(grid.mean(name, |row| row.detection(which)));
+    let mut pairs: Vec<(f64, f64)> = grid.configs().iter().filter_map(pair).collect();
+    if grid.averages() {
+        pairs = pairs.into_iter().map(|(x, y)| (without_noise(x), without_noise(y))).collect();
+    }
+    // A sampled p depends on the order of the pairs; a sorted one depends on nothing but their values.
+    pairs.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.total_cmp(&b.1)));
     let (x, y): (Vec<f64>, Vec<f64>) = pairs.into_iter().unzip();
     match stats::spearman(&x, &y) {
-        Ok(Spearman { rho, p, .. }) => Coefficient { rho: Some(rho), p: Some(p), why: None },
-        Err(error) => Coefficient::missing(error.to_string()),
+        Ok(Spearman { rho, p, exact, standard_error, .. }) => {
+            let agreement = if higher_is_better || rho == 0.0 { rho } else { -rho };
+            Coefficient {
+                rho: Some(rho),
+                p: Some(p),
+                agreement: Some(agreement),
+                exact: Some(exact),
+                standard_error,
+                over_machines: over_machines(grid, which),
+                ..Coefficient::default()
+            }
+        }
+        Err(error) => Coefficient::missing(format!("failed to {error}")),
+    }
+}
+
+/// Of fewer machine types than this there is nothing to draw from.
+const MACHINES_TO_RESAMPLE: usize = 3;
+
+/// None where too many of the draws have no ρ for the interval to have ends.
+fn over_machines(grid: &Grid<'_>, which: Detection) -> Option<Interval> {
+    if grid.machines().len() < MACHINES_TO_RESAMPLE {
+        return None;
+    }
+    let (x, y) = (grid.table(|row| row.proxy)?, grid.table(|row| row.detection(which))?);
+    stats::rho_over_machines(x.view(), y.view(), stats::Settings::default()).ok().map(|found| found.interval)
+}
+
+/// To twelve digits: two means that are equal must rank as equal, whichever way their last bits were rounded.
+fn without_noise(mean: f64) -> f64 {
+    format!("{mean:.11e}").parse().unwrap_or(mean)
+}
+
+/// Fills in the adjusted p-values.
+fn adjust(correlations: &mut [Correlation]) {
+    let mut found: Vec<&mut Coefficient> = correlations
+        .iter_mut()
+        .flat_map(|one| [&mut one.in_domain_lp, &mut one.out_domain_lp, &mut one.mahalanobis])
+        .filter(|coefficient| coefficient.p.is_some())
+        .collect();
+    let p: Vec<f64> = found.iter().filter_map(|coefficient| coefficient.p).collect();
+    // Shares of permutations are probabilities, which is all that the adjustments ask for.
+    let (Ok(holm), Ok(bh)) = (stats::holm(&p), stats::benjamini_hochberg(&p)) else { return };
+    for (coefficient, (holm, bh)) in found.iter_mut().zip(holm.into_iter().zip(bh)) {
+        (coefficient.p_holm, coefficient.p_bh) = (Some(holm), Some(bh));
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::config::EvalConfig;
-    use crate::score::mahalanobis::MahalanobisResult;
-    use crate::score::{LinearProbe, SectionAucs};
-    use crate::study::evaluation::{ClipCounts, OfficialMetrics};
-    use crate::task::Proxy;
-
-    fn evaluation(config: &str, machine: &str, proxy: f64, auc: Option<f64>) -> Evaluation {
-        let aucs = SectionAucs { auc, ..SectionAucs::default() };
-        Evaluation {
-            schema: 1,
-            path: String::new(),
-            family: "autoencoder".into(),
-            config: config.into(),
-            machine: machine.into(),
-            seed: 0,
-            proxy: Proxy { name: "mae".into(), value: Some(proxy), higher_is_better: false, why: None },
-            linear_probe: LinearProbe { in_domain: aucs.clone(), out_domain: SectionAucs::default() },
-            mahalanobis: MahalanobisResult {
-                aucs,
-                estimator: String::new(),
-                shrinkage: None,
-                condition: None,
-                rank: None,
-            },
-            official: OfficialMetrics {
-                auc_source: None,
-                auc_target: None,
-                pauc: None,
-                omega: None,
-                why: None,
-            },
-            clips: ClipCounts { train: 0, test_normal: 0, test_anomalous: 0, test_unlabelled: 0, skipped: 0 },
-            settings: EvalConfig::default(),
-            model: String::new(),
-        }
-    }
-
-    #[test]
-    fn configurations_are_averaged_over_machines_before_they_are_ranked() {
-        // On each machine alone the order is another; the means 0.3, 0.4, 0.5 against 0.7, 0.6, 0.5 are opposite.
-        let runs: Vec<Evaluation> =
-            [("a", 0.1, 0.5, 0.9, 0.5), ("b", 0.5, 0.3, 0.4, 0.8), ("c", 0.2, 0.8, 0.6, 0.4)]
-                .into_iter()
-                .flat_map(|(config, fan, pump, auc_fan, auc_pump)| {
-                    [
-                        evaluation(config, "fan", fan, Some(auc_fan)),
-                        evaluation(config, "pump", pump, Some(auc_pump)),
-                    ]
-                })
-                .collect();
-        let found = correlate(&runs).unwrap();
-        assert_eq!((found.n, found.configurations[0].runs), (3, 2));
-        assert_eq!(found.in_domain_lp.rho, Some(-1.0));
-        // Two of the six orders of three are as extreme.
-        assert_eq!(found.mahalanobis.p, Some(2.0 / 6.0));
-    }
-
-    #[test]
-    fn a_missing_value_is_no_mean() {
-        let mut runs: Vec<Evaluation> =
-            (0..4).map(|n| evaluation(&n.to_string(), "fan", f64::from(n), Some(f64::from(n * n)))).collect();
-        assert_eq!(correlate(&runs).unwrap().mahalanobis.rho, Some(1.0));
-        runs[2].mahalanobis.aucs.auc = None;
-        let found = correlate(&runs).unwrap();
-        assert_eq!((found.mahalanobis.rho, found.configurations[2].mahalanobis), (None, None));
-        assert_eq!(found.in_domain_lp.rho, Some(1.0));
-        // A configuration that was run on one machine more is not comparable.
-        runs.push(evaluation("2", "pump", 1.0, Some(0.5)));
-        let found = correlate(&runs).unwrap();
-        assert_eq!(found.in_domain_lp.rho, None);
-        assert!(found.mahalanobis.why.is_some() && correlate(&[]).is_none());
-    }
-}
+mod tests;

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::rc::Rc;
 
 use super::Error;
-use crate::config::{DataConfig, Experiment, OnBadClip, TaskConfig};
+use crate::config::{DataConfig, Experiment, Layout, OnBadClip, TaskConfig};
 use crate::dataset::{self, ClipIndex, EvaluationClips, Problem, ProblemKind};
 use crate::task::{LogMels, LogMelsRequest};
 use crate::ui::Ui;
@@ -58,6 +58,11 @@ impl<'a> Recordings<'a> {
     /// Machine types that the configuration chose.
     pub fn machines(&self) -> &[String] {
         self.index.machines()
+    }
+
+    /// How the data set's files are laid out.
+    pub fn layout(&self) -> Layout {
+        self.index.layout()
     }
 
     /// Number of training clips of a machine.

@@ -7,6 +7,7 @@ use std::rc::Rc;
 use ndarray::{Array2, Axis};
 use serde::{Deserialize, Serialize};
 
+use super::challenge::{Challenge, OfficialMetrics};
 use super::training::WeightsMetadata;
 use super::{Error, Recordings, cache_folder};
 use crate::config::{self, DataConfig, EvalConfig, Experiment, TaskConfig};
@@ -17,9 +18,7 @@ use crate::nn::weights;
 use crate::report::NpzWriter;
 use crate::run::{Manifest, RunFolder, Status};
 use crate::score::mahalanobis::{self, MahalanobisResult};
-use crate::score::{
-    FittedScorer, LinearProbe, Mahalanobis, ProbeClip, Scorer, TrainingFeatures, linear_probe,
-};
+use crate::score::{FittedScorer, LinearProbe, ProbeClip, TrainingFeatures, linear_probe};
 use crate::task::autoencoder::AutoencoderTask;
 use crate::task::{Extracted, LogMels, Proxy, ProxyTask, Scaler};
 use crate::ui::Ui;
@@ -55,22 +54,6 @@ pub struct Evaluation {
     pub model: String,
 }
 
-/// The challenge's metrics of a run.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct OfficialMetrics {
-    /// AUC of the source domain.
-    pub auc_source: Option<f64>,
-    /// AUC of the target domain.
-    pub auc_target: Option<f64>,
-    /// Partial AUC.
-    pub pauc: Option<f64>,
-    /// The official score.
-    pub omega: Option<f64>,
-    /// Why they are missing.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub why: Option<String>,
-}
-
 /// Clips by what they served for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ClipCounts {
@@ -99,6 +82,8 @@ pub struct Scored {
     pub label: &'static str,
     /// Squared Mahalanobis distance; higher is more anomalous.
     pub mahalanobis: Option<f64>,
+    /// 1 where the score is above the threshold of the training scores, else 0.
+    pub decision: Option<u8>,
 }
 
 /// Evaluates runs; those of one data set share its index and log-mels.
@@ -106,13 +91,19 @@ pub struct Judge<'a> {
     sets: &'a [String],
     device: &'a OpenDevice,
     ui: &'a Ui,
+    submission: Option<&'a Path>,
     opened: RefCell<Vec<(DataConfig, PathBuf, Rc<Recordings<'a>>)>>,
 }
 
 impl<'a> Judge<'a> {
     /// `sets` are `--set` arguments that change how runs are judged or where their data are.
     pub fn new(sets: &'a [String], device: &'a OpenDevice, ui: &'a Ui) -> Self {
-        Self { sets, device, ui, opened: RefCell::default() }
+        Self { sets, device, ui, submission: None, opened: RefCell::default() }
+    }
+
+    /// Also write the challenge's score and decision files below `folder`, a folder for each configuration and seed.
+    pub fn with_submission(self, folder: Option<&'a Path>) -> Self {
+        Self { submission: folder, ..self }
     }
 
     /// Evaluate one run on the data set that its configuration names, and write `features.npz`, `scores.csv` and, last,
@@ -127,7 +118,7 @@ impl<'a> Judge<'a> {
         // runs/family/config/machine/seed-n
         let runs = path.ancestors().nth(4).unwrap_or(Path::new("."));
         let recordings = self.recordings(&experiment, cache_folder(runs))?;
-        let mut evaluation = evaluate(folder, &experiment, &manifest, &recordings, self.device, self.ui)?;
+        let mut evaluation = self.judge(folder, &experiment, &manifest, &recordings)?;
         evaluation.path = folder.path().display().to_string();
         Ok(evaluation)
     }
@@ -144,6 +135,92 @@ impl<'a> Judge<'a> {
         let recordings = Rc::new(Recordings::open(&data, cache.clone(), self.ui)?);
         opened.push((data, cache, Rc::clone(&recordings)));
         Ok(recordings)
+    }
+
+    fn judge(
+        &self,
+        folder: &RunFolder,
+        experiment: &Experiment,
+        manifest: &Manifest,
+        recordings: &Recordings<'_>,
+    ) -> Result<Evaluation, Error> {
+        let Self { device, ui, .. } = *self;
+        let machine = &manifest.machine;
+        let fingerprint = recordings.training_fingerprint(machine)?;
+        if fingerprint != manifest.data_fingerprint {
+            let short = |hash: &str| hash.get(..8).unwrap_or(hash).to_owned();
+            return Err(Error::Run(crate::run::Error::Other {
+                path: folder.path().to_owned(),
+                what: "data set",
+                found: short(&manifest.data_fingerprint),
+                expected: short(&fingerprint),
+            }));
+        }
+        let (clips, test) = recordings.evaluation(machine, experiment)?;
+        let labelled: Vec<&LabelledClip> = test.spans().iter().map(|span| &clips.clips[span.index]).collect();
+        check_labels(&clips, &labelled)?;
+        let train = recordings.training(machine, experiment)?;
+        let bytes = files::read(&folder.model())?;
+        let model = blake3::hash(&bytes).to_hex().to_string();
+        let bar = ui.bar(
+            &format!("{machine} {}: features", experiment.slug()),
+            (train.spans().len() + test.spans().len()) as u64,
+            "clips",
+        );
+        let inference = Inference {
+            folder,
+            weights: &bytes,
+            train: &train,
+            test: &test,
+            labelled: &labelled,
+            device,
+            progress: &|n| bar.add(n),
+        };
+        let features = inference.run(experiment, manifest)?;
+        bar.clear();
+        let judged = apply_scorers(&experiment.eval, manifest.seed, &labelled, &features)?;
+        let challenge = judged
+            .scores
+            .as_ref()
+            .map(|(test, train)| Challenge::new(machine, recordings.layout(), &labelled, test, train));
+        let official = match &challenge {
+            Some(challenge) => challenge.metrics(),
+            None => OfficialMetrics::missing("there are no Mahalanobis distances".into()),
+        };
+        // Three files, one result: `eval.json` is there only when the other two are its own.
+        let _lock = folder.lock()?;
+        files::remove(&folder.file("eval.json"))?;
+        write_features(folder, &inference, &features)?;
+        write_scores(folder, &labelled, challenge.as_ref())?;
+
+        let count = |label| labelled.iter().filter(|clip| clip.anomalous == label).count();
+        let evaluation = Evaluation {
+            schema: 1,
+            path: format!("{}/{}/{machine}/seed-{}", manifest.family, manifest.config, manifest.seed),
+            family: manifest.family.clone(),
+            config: manifest.config.clone(),
+            machine: machine.clone(),
+            seed: manifest.seed,
+            proxy: features.proxy,
+            linear_probe: judged.linear_probe,
+            mahalanobis: judged.mahalanobis,
+            official,
+            clips: ClipCounts {
+                train: train.spans().len(),
+                test_normal: count(Some(false)),
+                test_anomalous: count(Some(true)),
+                test_unlabelled: count(None),
+                skipped: train.bad().len() + test.bad().len(),
+            },
+            settings: experiment.eval.clone(),
+            model,
+        };
+        folder.write_json("eval.json", &evaluation)?;
+        if let (Some(below), Some(challenge)) = (self.submission, &challenge) {
+            let system = below.join(&manifest.config).join(format!("seed-{}", manifest.seed));
+            challenge.write(&system)?;
+        }
+        Ok(evaluation)
     }
 }
 
@@ -167,86 +244,6 @@ fn read_run(folder: &RunFolder, sets: &[String]) -> Result<(Experiment, Manifest
         return Err(Error::ChangedTraining(path()));
     }
     Ok((experiment, manifest))
-}
-
-fn evaluate(
-    folder: &RunFolder,
-    experiment: &Experiment,
-    manifest: &Manifest,
-    recordings: &Recordings<'_>,
-    device: &OpenDevice,
-    ui: &Ui,
-) -> Result<Evaluation, Error> {
-    let machine = &manifest.machine;
-    let fingerprint = recordings.training_fingerprint(machine)?;
-    if fingerprint != manifest.data_fingerprint {
-        let short = |hash: &str| hash.get(..8).unwrap_or(hash).to_owned();
-        return Err(Error::Run(crate::run::Error::Other {
-            path: folder.path().to_owned(),
-            what: "data set",
-            found: short(&manifest.data_fingerprint),
-            expected: short(&fingerprint),
-        }));
-    }
-    let (clips, test) = recordings.evaluation(machine, experiment)?;
-    let labelled: Vec<&LabelledClip> = test.spans().iter().map(|span| &clips.clips[span.index]).collect();
-    check_labels(&clips, &labelled)?;
-    let train = recordings.training(machine, experiment)?;
-    let bytes = files::read(&folder.model())?;
-    let model = blake3::hash(&bytes).to_hex().to_string();
-    let bar = ui.bar(
-        &format!("{machine} {}: features", experiment.slug()),
-        (train.spans().len() + test.spans().len()) as u64,
-        "clips",
-    );
-    let inference = Inference {
-        folder,
-        weights: &bytes,
-        train: &train,
-        test: &test,
-        labelled: &labelled,
-        device,
-        progress: &|n| bar.add(n),
-    };
-    let features = inference.run(experiment, manifest)?;
-    bar.clear();
-    let judged = judge(&experiment.eval, manifest.seed, &labelled, &features)?;
-    // Three files, one result: `eval.json` is there only when the other two are its own.
-    let _lock = folder.lock()?;
-    files::remove(&folder.file("eval.json"))?;
-    write_features(folder, &inference, &features)?;
-    write_scores(folder, &labelled, judged.scores.as_deref())?;
-
-    let count = |label| labelled.iter().filter(|clip| clip.anomalous == label).count();
-    let evaluation = Evaluation {
-        schema: 1,
-        path: format!("{}/{}/{machine}/seed-{}", manifest.family, manifest.config, manifest.seed),
-        family: manifest.family.clone(),
-        config: manifest.config.clone(),
-        machine: machine.clone(),
-        seed: manifest.seed,
-        proxy: features.proxy,
-        linear_probe: judged.linear_probe,
-        mahalanobis: judged.mahalanobis,
-        official: OfficialMetrics {
-            auc_source: None,
-            auc_target: None,
-            pauc: None,
-            omega: None,
-            why: Some("this version of asdbench does not compute the official metrics".into()),
-        },
-        clips: ClipCounts {
-            train: train.spans().len(),
-            test_normal: count(Some(false)),
-            test_anomalous: count(Some(true)),
-            test_unlabelled: count(None),
-            skipped: train.bad().len() + test.bad().len(),
-        },
-        settings: experiment.eval.clone(),
-        model,
-    };
-    folder.write_json("eval.json", &evaluation)?;
-    Ok(evaluation)
 }
 
 /// A set in which all clips have one label gives no AUC; one without any label is scored only.
@@ -279,7 +276,7 @@ struct Inference<'a> {
     /// The test clips, in the order of their log-mels.
     labelled: &'a [&'a LabelledClip],
     device: &'a OpenDevice,
-    progress: &'a dyn Fn(u64),
+    progress: &'a (dyn Fn(u64) + Sync),
 }
 
 impl Inference<'_> {
@@ -328,11 +325,11 @@ impl Inference<'_> {
 struct Judged {
     linear_probe: LinearProbe,
     mahalanobis: MahalanobisResult,
-    /// One per test clip.
-    scores: Option<Vec<f64>>,
+    /// Mahalanobis distances of the test clips, and of the training clips.
+    scores: Option<(Vec<f64>, Vec<f64>)>,
 }
 
-fn judge(
+fn apply_scorers(
     settings: &EvalConfig,
     seed: u64,
     clips: &[&LabelledClip],
@@ -349,9 +346,8 @@ fn judge(
     };
     let named: Vec<ProbeClip> = rows.iter().map(named).collect();
     let judged = mahalanobis::evaluate(&training, labelled.view(), &named, &settings.mahalanobis)?;
-    let scores = match judged.scores {
-        Some(scores) if rows.len() == clips.len() => Some(scores),
-        Some(_) => Some(Mahalanobis::new(&settings.mahalanobis).fit(&training)?.score(all.view())?),
+    let scores = match judged.fitted {
+        Some(fitted) => Some((fitted.score(all.view())?, fitted.score_training(&training)?)),
         None => None,
     };
     let linear_probe = linear_probe::evaluate(labelled.view(), &named, &settings.linear_probe, seed)?;
@@ -370,9 +366,14 @@ fn write_features(folder: &RunFolder, data: &Inference<'_>, features: &Features)
     Ok(files::write(&path, &bytes, Durability::Flushed)?)
 }
 
-fn write_scores(folder: &RunFolder, clips: &[&LabelledClip], scores: Option<&[f64]>) -> Result<(), Error> {
+fn write_scores(
+    folder: &RunFolder,
+    clips: &[&LabelledClip],
+    challenge: Option<&Challenge<'_>>,
+) -> Result<(), Error> {
     let path = folder.file("scores.csv");
     let fail = |e: String| files::Error::new("write", &path, std::io::Error::other(e));
+    let decisions = challenge.and_then(Challenge::decisions);
     let mut writer = csv::Writer::from_writer(Vec::new());
     for (row, labelled) in clips.iter().enumerate() {
         let scored = Scored {
@@ -380,7 +381,8 @@ fn write_scores(folder: &RunFolder, clips: &[&LabelledClip], scores: Option<&[f6
             section: labelled.clip.section.clone(),
             domain: labelled.clip.domain.map_or("", |domain| domain.token()),
             label: labelled.anomalous.map_or("", |anomalous| if anomalous { "anomaly" } else { "normal" }),
-            mahalanobis: scores.map(|scores| scores[row]),
+            mahalanobis: challenge.map(|challenge| challenge.scores[row]),
+            decision: decisions.as_ref().map(|decisions| decisions[row].into()),
         };
         writer.serialize(scored).map_err(|e| fail(e.to_string()))?;
     }

@@ -1,13 +1,22 @@
 //! From an experiment to trained and judged runs: trials, training, evaluation, and what many runs say together.
 
+mod challenge;
+pub mod compare;
 mod correlation;
 mod data;
 mod evaluation;
+mod results;
+mod tables;
 mod training;
 
-pub use correlation::{Configuration, Correlation, correlate};
+pub use challenge::{DecisionThreshold, OfficialMetrics};
+pub use correlation::{
+    Coefficient, Configuration, Correlation, MachineCorrelation, SIGNIFICANT, correlate, correlate_rows,
+};
 pub use data::Recordings;
-pub use evaluation::{Evaluation, Judge, OfficialMetrics, Scored};
+pub use evaluation::{Evaluation, Judge, Scored};
+pub use results::{Detection, Error as ResultsError, Gathered, LeftOut, ResultRow, gather};
+pub use tables::{Comparison, StudyTables, Verdict, study_rows, study_tables};
 pub use training::{Trained, Trial, TrialState, train, trials};
 
 use std::path::{Path, PathBuf};
@@ -31,6 +40,15 @@ pub enum Error {
         /// What is wrong with it.
         why: String,
     },
+    /// A table of results.
+    #[error(transparent)]
+    Results(#[from] ResultsError),
+    /// Two systems that cannot be compared.
+    #[error(transparent)]
+    Compare(#[from] compare::Error),
+    /// Score and decision files.
+    #[error(transparent)]
+    Official(#[from] crate::official::Error),
     /// The device.
     #[error(transparent)]
     Device(#[from] device::Error),

@@ -282,7 +282,7 @@ fn an_unknown_variant_lists_the_known_ones() {
       help: did you mean `task.autoencoder`?
     ");
     let word = refusal("[eval.mahalanobis]\nestimator = \"ledoitwolf\"\n");
-    assert!(word.contains("must be one of `ledoit-wolf`, `ridge`, `pinv`"), "{word}");
+    assert!(word.contains("must be one of `ledoit-wolf`, `oas`, `ridge`, `pinv`"), "{word}");
     assert!(word.contains("did you mean `ledoit-wolf`?"), "{word}");
 }
 

@@ -1,9 +1,12 @@
 //! All integration tests in one program: each one links Burn, which takes minutes.
 
 mod bad_input;
+mod compare;
 mod config;
 mod conformance;
+mod correlate;
 mod dataset;
 mod gpu;
+mod official;
 mod pipeline;
 mod program;

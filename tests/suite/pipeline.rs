@@ -65,14 +65,19 @@ fn the_whole_way_gives_what_scripts_rely_on() {
     for auc in [&one["linear_probe"]["in_domain"], &one["linear_probe"]["out_domain"], &one["mahalanobis"]] {
         assert!((0.0..=1.0).contains(&auc["auc"].as_f64().unwrap()), "{one}");
     }
-    assert!(one["official"]["omega"].is_null() && one["official"]["why"].is_string());
+    for metric in ["auc_source", "auc_target", "pauc", "omega"] {
+        assert!((0.0..=1.0).contains(&one["official"][metric].as_f64().unwrap()), "{one}");
+    }
+    assert_eq!(one["official"]["year"], 2022);
     let own: serde_json::Value =
         serde_json::from_str(&fs::read_to_string(folder.join("eval.json")).unwrap()).unwrap();
     assert_eq!(own["mahalanobis"], one["mahalanobis"]);
     let scores = fs::read_to_string(folder.join("scores.csv")).unwrap();
     assert_eq!(scores.lines().count(), 1 + 24, "a header and 3 sections of 8 test clips");
     assert!(
-        scores.starts_with("clip,section,domain,label,mahalanobis\nfan/test/section_00_source_test_anomaly_"),
+        scores.starts_with(
+            "clip,section,domain,label,mahalanobis,decision\nfan/test/section_00_source_test_anomaly_"
+        ),
         "{scores}"
     );
 

@@ -14,7 +14,8 @@ mod sections;
 
 use std::path::Path;
 
-pub(super) use sections::{is_no_attribute, name_facts};
+pub(super) use sections::is_no_attribute;
+pub(crate) use sections::{NameFacts, name_facts};
 
 use super::clip::{Domain, Split};
 use crate::audio;
@@ -89,15 +90,21 @@ impl<'a> Place<'a> {
 }
 
 /// A file name without its `.wav`. Only that is cut: attribute values have dots too (`volt_1.5`).
-pub(super) fn stem(file: &str) -> &str {
+pub(crate) fn stem(file: &str) -> &str {
     match file.len().checked_sub(4) {
         Some(cut) if file.is_char_boundary(cut) && file[cut..].eq_ignore_ascii_case(".wav") => &file[..cut],
         _ => file,
     }
 }
 
+/// What a clip's name (without its extension) says in any challenge year; `None` where it names no section and no
+/// machine ID.
+pub(crate) fn clip_facts(stem: &str) -> Option<NameFacts> {
+    name_facts(stem).or_else(|| dcase2020::name_facts(stem))
+}
+
 /// Whether a token is a number: digits only, any count of them.
-fn is_number(token: &str) -> bool {
+pub(crate) fn is_number(token: &str) -> bool {
     !token.is_empty() && token.bytes().all(|byte| byte.is_ascii_digit())
 }
 

@@ -32,7 +32,7 @@ impl Folders {
 
 /// What the tokens of a file name say.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(in crate::dataset) struct NameFacts {
+pub(crate) struct NameFacts {
     pub section: String,
     pub domain: Option<Domain>,
     pub split: Option<Split>,
@@ -41,7 +41,7 @@ pub(in crate::dataset) struct NameFacts {
 }
 
 /// Reads a file name without its extension; `None` where it has no `section_NN`.
-pub(in crate::dataset) fn name_facts(stem: &str) -> Option<NameFacts> {
+pub(crate) fn name_facts(stem: &str) -> Option<NameFacts> {
     let tokens: Vec<&str> = stem.split('_').collect();
     let at = tokens.windows(2).position(|pair| pair[0] == "section" && is_number(pair[1]))?;
     let mut facts = NameFacts { section: tokens[at + 1].to_owned(), ..NameFacts::default() };

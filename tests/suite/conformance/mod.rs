@@ -4,8 +4,11 @@
 //! `../shared/conformance` beside the checkout, else in the small copy under `tests/fixtures`.
 //! Every size, rate and setting is read from the files: any folder of the same layout does.
 
+mod metrics;
+mod official;
 mod signal;
 mod stats;
+mod study_tables;
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};

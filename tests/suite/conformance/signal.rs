@@ -5,7 +5,6 @@ use std::path::{Path, PathBuf};
 use asdbench::audio::{
     ChannelChoice, LogMel, LogMelSpec, MelNorm, MelScale, Padding, Wave, mel_filters, read_wav, windows,
 };
-use asdbench::metric::auc;
 use ndarray::{Array2, ArrayView1, ArrayView2, Axis};
 
 use super::{files_ending, folder, matrix, report};
@@ -291,30 +290,4 @@ fn windows_are_those_of_the_baseline() {
         }
     }
     assert!(compared > 0, "no file *_frames*_*.npy in {}", folder.display());
-}
-
-#[test]
-fn auc_is_that_of_scikit_learn() {
-    let Some(path) = folder("stats").map(|folder| folder.join("auc.json")) else { return };
-    let text = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-    let cases: serde_json::Value = serde_json::from_str(&text).expect("JSON");
-    let cases = cases.as_array().expect("a list of cases");
-    assert!(!cases.is_empty(), "no case in {}", path.display());
-    for case in cases {
-        let numbers = |key: &str| -> Vec<f64> {
-            let values =
-                case[key].as_array().unwrap_or_else(|| panic!("no list `{key}` in {}", path.display()));
-            values.iter().map(|value| value.as_f64().expect("a number")).collect()
-        };
-        let anomalous: Vec<bool> = numbers("y").into_iter().map(|label| label > 0.5).collect();
-        let ours = auc(&numbers("score"), &anomalous);
-        match case["auc"].as_f64() {
-            // Both round once or a few times in f64; the reference's authors give 1e-12.
-            Some(expected) => {
-                let ours = ours.unwrap_or_else(|error| panic!("{}: {error}", case["case"]));
-                assert!((ours - expected).abs() <= 1e-12, "{}: {ours} instead of {expected}", case["case"]);
-            }
-            None => assert!(ours.is_err(), "{}: {ours:?}, the reference has no value", case["case"]),
-        }
-    }
 }

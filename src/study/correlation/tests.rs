@@ -1,0 +1,230 @@
+use std::path::Path;
+
+use super::*;
+use crate::study::results::{Origin, check};
+
+/// Of `(config, machine, seed, proxy, AUC)`; the AUC is that of all three detection metrics.
+fn row((config, machine, seed, proxy, auc): (&str, &str, u64, f64, f64)) -> ResultRow {
+    ResultRow {
+        origin: Origin::file(Path::new("r")),
+        family: "autoencoder".into(),
+        config: config.into(),
+        machine: Some(machine.into()),
+        seed: Some(seed),
+        proxy_name: "mae".into(),
+        proxy: Some(proxy),
+        higher_is_better: false,
+        in_domain_lp: Some(auc),
+        out_domain_lp: Some(auc),
+        mahalanobis: Some(auc),
+    }
+}
+
+fn rows(of: &[(&str, &str, u64, f64, f64)]) -> Vec<ResultRow> {
+    let rows: Vec<ResultRow> = of.iter().copied().map(row).collect();
+    check(&rows).unwrap();
+    rows
+}
+
+fn only(rows: &[ResultRow]) -> Correlation {
+    let [one] = &correlate_rows(rows)[..] else { panic!("one family") };
+    one.clone()
+}
+
+/// On each machine alone the order is another; the means 0.3, 0.4, 0.5 against 0.7, 0.6, 0.5 are opposite.
+fn three() -> Vec<ResultRow> {
+    rows(&[
+        ("a", "fan", 0, 0.1, 0.9),
+        ("a", "pump", 0, 0.5, 0.5),
+        ("b", "fan", 0, 0.5, 0.4),
+        ("b", "pump", 0, 0.3, 0.8),
+        ("c", "fan", 0, 0.2, 0.6),
+        ("c", "pump", 0, 0.8, 0.4),
+    ])
+}
+
+#[test]
+fn configurations_are_averaged_over_machines_before_they_are_ranked() {
+    let found = only(&three());
+    assert_eq!((found.n, found.configurations[0].runs), (3, 2));
+    assert_eq!(found.in_domain_lp.rho, Some(-1.0));
+    // A lower error with a better detection: they agree.
+    assert_eq!(found.in_domain_lp.agreement, Some(1.0));
+    // Two of the six orders of three are as extreme.
+    assert_eq!((found.mahalanobis.p, found.smallest_p), (Some(2.0 / 6.0), 2.0 / 6.0));
+    assert!(!found.can_be_significant);
+    let on =
+        |machine: &str| found.machines.iter().find(|one| one.machine == machine).unwrap().mahalanobis.rho;
+    // Ranks 1 3 2 against 3 1 2, and 2 1 3 against 2 3 1.
+    assert_eq!((on("fan"), on("pump")), (Some(-1.0), Some(-1.0)));
+}
+
+#[test]
+fn machines_count_the_same_however_many_seeds_they_have() {
+    let all = rows(&[
+        ("a", "fan", 0, 1.0, 0.5),
+        ("a", "fan", 1, 3.0, 0.5),
+        ("a", "pump", 0, 8.0, 0.5),
+        ("b", "fan", 0, 2.0, 0.6),
+        ("b", "fan", 1, 2.0, 0.6),
+        ("b", "pump", 0, 2.0, 0.6),
+        ("c", "fan", 0, 0.0, 0.7),
+        ("c", "fan", 1, 0.0, 0.7),
+        ("c", "pump", 0, 1.0, 0.7),
+    ]);
+    let found = only(&all);
+    // (1 + 3) / 2 = 2 on the fan, 8 on the pump.
+    let means: Vec<Option<f64>> = found.configurations.iter().map(|c| c.proxy).collect();
+    assert_eq!(means, [Some(5.0), Some(2.0), Some(0.5)]);
+    assert_eq!((found.configurations[0].runs, found.missing.len()), (3, 0));
+}
+
+#[test]
+fn the_order_of_rows_changes_no_number() {
+    // Twelve configurations: sampled permutations. Sums of tenths, whose last bits depend on the order of adding.
+    let name: Vec<String> = (0..12).map(|n| format!("c{n:02}")).collect();
+    let mut all = Vec::new();
+    for (n, config) in name.iter().enumerate() {
+        for (m, machine) in ["fan", "gearbox", "pump", "valve"].into_iter().enumerate() {
+            let value = |k: usize| ((n * k + m * 7) % 11) as f64 * 0.1;
+            all.push(row((config, machine, 0, value(5), value(3))));
+        }
+    }
+    let reference = only(&all);
+    assert_eq!(reference.mahalanobis.exact, Some(false));
+    assert!(reference.mahalanobis.standard_error.is_some_and(|error| error > 0.0));
+    assert_eq!(reference.smallest_p, 1.0 / 200_000.0);
+    // The floor of a family is that of its test, even where the test was not to be had.
+    let partial = only(&all[1..]);
+    assert_eq!((partial.mahalanobis.p, partial.smallest_p), (None, reference.smallest_p));
+    all.reverse();
+    let reversed = only(&all);
+    assert_eq!(reversed.configurations[0].config, "c11");
+    for which in Detection::ALL {
+        assert_eq!(reversed.against(which), reference.against(which));
+    }
+    assert_eq!(reversed.machines, reference.machines);
+}
+
+#[test]
+fn equal_means_are_ties_whatever_their_last_bits() {
+    let all = rows(&[
+        ("a", "fan", 0, 0.1, 0.5),
+        ("a", "pump", 0, 0.2, 0.5),
+        ("a", "valve", 0, 0.3, 0.5),
+        ("b", "fan", 0, 0.3, 0.6),
+        ("b", "pump", 0, 0.2, 0.6),
+        ("b", "valve", 0, 0.1, 0.6),
+        ("c", "fan", 0, 0.9, 0.7),
+        ("c", "pump", 0, 0.9, 0.7),
+        ("c", "valve", 0, 0.9, 0.7),
+    ]);
+    let found = only(&all);
+    // The case is one: in f64, 0.1 + 0.2 + 0.3 is not 0.3 + 0.2 + 0.1.
+    assert_ne!(found.configurations[0].proxy, found.configurations[1].proxy);
+    // Ranks 1.5, 1.5, 3 against 1, 2, 3: 1.5 / √(1.5 · 2).
+    let rho = found.mahalanobis.rho.unwrap();
+    assert!((rho - 0.75_f64.sqrt()).abs() < 1e-15, "{rho}");
+}
+
+#[test]
+fn an_incomplete_grid_has_no_coefficient_and_says_where() {
+    let mut all = three();
+    all.push(row(("b", "valve", 2, 0.4, 0.5)));
+    let found = only(&all);
+    let why = found.in_domain_lp.why.as_deref().unwrap();
+    assert!(
+        why.contains("config `a` has no result on machine `valve` with seed 2 (1 more are missing)"),
+        "{why}"
+    );
+    assert_eq!((found.in_domain_lp.rho, found.in_domain_lp.p, found.in_domain_lp.p_holm), (None, None, None));
+    let gap = |config: &str| Gap { config: config.into(), machine: Some("valve".into()), seed: Some(2) };
+    assert_eq!(found.missing, [gap("a"), gap("c")]);
+    // What is incomplete has no mean either.
+    assert_eq!((found.configurations[0].proxy, found.configurations[0].runs), (None, 2));
+    // The machines that all of them have are still comparable.
+    let rho: Vec<_> = found.machines.iter().map(|one| (one.machine.as_str(), one.mahalanobis.rho)).collect();
+    assert_eq!(rho, [("fan", Some(-1.0)), ("pump", Some(-1.0)), ("valve", None)]);
+}
+
+#[test]
+fn a_missing_value_is_named() {
+    let mut all = three();
+    all[3].mahalanobis = None;
+    let found = only(&all);
+    assert_eq!(
+        found.mahalanobis.why.as_deref(),
+        Some("config `b` has no mahalanobis on machine `pump` with seed 0")
+    );
+    assert_eq!((found.configurations[1].mahalanobis, found.in_domain_lp.rho), (None, Some(-1.0)));
+    all[5].proxy = None;
+    let found = only(&all);
+    assert_eq!(
+        found.in_domain_lp.why.as_deref(),
+        Some("config `c` has no proxy on machine `pump` with seed 0")
+    );
+}
+
+#[test]
+fn means_and_single_machines_do_not_mix() {
+    let mut all = three();
+    for config in ["a", "b", "c"] {
+        all.push(ResultRow { machine: None, ..row((config, "", 0, 1.0, 0.5)) });
+    }
+    let why = only(&all).mahalanobis.why.unwrap();
+    assert!(why.contains("some rows of the family are of one machine and some of no machine"), "{why}");
+}
+
+#[test]
+fn too_few_and_constant_series_have_a_reason() {
+    let two = only(&rows(&[("a", "fan", 0, 1.0, 0.5), ("b", "fan", 0, 2.0, 0.6)]));
+    assert!(two.mahalanobis.why.unwrap().contains("at least 3"));
+    let same =
+        only(&rows(&[("a", "fan", 0, 1.0, 0.5), ("b", "fan", 0, 2.0, 0.5), ("c", "fan", 0, 3.0, 0.5)]));
+    assert!(same.mahalanobis.why.unwrap().contains("the same for all 3"));
+    assert!(correlate_rows(&[]).is_empty());
+}
+
+#[test]
+fn p_is_adjusted_over_all_families() {
+    let mut all = three();
+    for (n, config) in ["a", "b", "c", "d", "e"].into_iter().enumerate() {
+        let value = n as f64;
+        all.push(ResultRow {
+            family: "ce".into(),
+            higher_is_better: true,
+            ..row((config, "fan", 0, value, value))
+        });
+    }
+    let found = correlate_rows(&all);
+    let families: Vec<&str> = found.iter().map(|one| one.family.as_str()).collect();
+    assert_eq!(families, ["autoencoder", "ce"]);
+    // Six tests: three p of 2/120, then three of 2/6.
+    let ce = &found[1].mahalanobis;
+    assert_eq!((ce.p, ce.agreement), (Some(2.0 / 120.0), Some(1.0)));
+    let close = |found: Option<f64>, expected: f64| (found.unwrap() - expected).abs() < 1e-15;
+    assert!(close(ce.p_holm, 6.0 * 2.0 / 120.0) && close(ce.p_bh, 6.0 / 3.0 * 2.0 / 120.0), "{ce:?}");
+    let autoencoder = &found[0].mahalanobis;
+    assert!(close(autoencoder.p_holm, 1.0) && close(autoencoder.p_bh, 2.0 / 6.0), "{autoencoder:?}");
+}
+
+#[test]
+fn an_interval_takes_three_machines() {
+    assert_eq!(only(&three()).mahalanobis.over_machines, None);
+    let mut all = Vec::new();
+    // Better on every machine, by far: whichever machines are drawn, the order is the same.
+    for (n, config) in ["a", "b", "c", "d"].into_iter().enumerate() {
+        for (m, machine) in ["fan", "pump", "valve"].into_iter().enumerate() {
+            all.push(row((config, machine, 0, (10 * n + m) as f64, 0.5 + 0.1 * n as f64)));
+        }
+    }
+    let found = only(&all).in_domain_lp.over_machines.unwrap();
+    assert_eq!((found.low, found.high, found.level), (1.0, 1.0, 0.95));
+    // Not so where one of three disagrees: 7 of 27 draws have it twice or more, and there it outweighs the others.
+    for row in all.iter_mut().filter(|row| row.machine.as_deref() == Some("pump")) {
+        row.mahalanobis = row.mahalanobis.map(|auc| 1.0 - 0.7 * auc);
+    }
+    let found = only(&all).mahalanobis;
+    let interval = found.over_machines.unwrap();
+    assert_eq!((found.rho, interval.low, interval.high), (Some(1.0), -1.0, 1.0));
+}
