@@ -170,7 +170,7 @@ impl Observer for EpochBar {
             return;
         }
         self.ui.say(&format!(
-            "{}: epoch {}/{} loss {:.6} lr {:e} {:.0} examples/s",
+            "{}: epoch {}/{} loss {:.6} lr {:.2e} {:.0} examples/s",
             self.name, line.epoch, self.epochs, line.loss, line.lr, line.examples_per_s
         ));
     }

@@ -95,23 +95,29 @@ fn table(reports: &[OfficialReport]) -> Table {
     let mut table = Table::new(&columns);
     for report in reports {
         let system = report.folder.to_string_lossy();
-        let mut row = |machine: &str, section: &str, metrics: Option<&Metrics>, score: Option<f64>| {
-            let values = measures.iter().map(|measure| metrics.and_then(|metrics| metrics.get(*measure)));
+        let mut row = |machine: &str, section: &str, values: Option<&Metrics>| {
             let mut cells: Vec<Cell> = several.then(|| Cell::from(&*system)).into_iter().collect();
             cells.extend([Cell::from(machine), Cell::from(section)]);
-            cells.extend(values.chain([score]).map(|v| v.map_or_else(Cell::none, |v| Cell::number(v, 4))));
+            // Each row has either metrics or the score; the rest stays empty, as nothing is missing there.
+            cells
+                .extend(measures.iter().map(|measure| values.map_or("".into(), |v| number(v.get(*measure)))));
+            cells.push(if values.is_none() { number(report.official_score) } else { "".into() });
             table.row(cells);
         };
         for machine in &report.machines {
             for section in &machine.sections {
-                row(&machine.machine, &section.section, Some(&section.metrics), None);
+                row(&machine.machine, &section.section, Some(&section.metrics));
             }
-            row(&machine.machine, "arithmetic mean", Some(&machine.arithmetic_mean), None);
-            row(&machine.machine, "harmonic mean", Some(&machine.harmonic_mean), None);
+            row(&machine.machine, "arithmetic mean", Some(&machine.arithmetic_mean));
+            row(&machine.machine, "harmonic mean", Some(&machine.harmonic_mean));
         }
-        row("all", "arithmetic mean", Some(&report.arithmetic_mean), None);
-        row("all", "harmonic mean", Some(&report.harmonic_mean), None);
-        row("all", "official score", None, report.official_score);
+        row("all", "arithmetic mean", Some(&report.arithmetic_mean));
+        row("all", "harmonic mean", Some(&report.harmonic_mean));
+        row("all", "official score", None);
     }
     table
+}
+
+fn number(value: Option<f64>) -> Cell {
+    value.map_or_else(Cell::none, |value| Cell::number(value, 4))
 }

@@ -211,7 +211,8 @@ fn choose_machines(names: &[String]) -> Result<Vec<MachineType>, Error> {
         let Some(machine) = MachineType::ALL.into_iter().find(|machine| machine.name() == name) else {
             let known = MachineType::ALL.map(MachineType::name);
             let nearest = nearest(name, known.into_iter());
-            let valid = format!("{nearest}{}", known.join(", "));
+            let hint = if nearest.is_empty() { "" } else { "; " };
+            let valid = format!("one of {}{hint}{}", known.join(", "), nearest.trim_end());
             return Err(Error::SynthValue { what: "a machine type", value: format!("`{name}`"), valid });
         };
         machines.push(machine);
