@@ -10,6 +10,7 @@
 //!
 //! A room (module) imports only rooms that stand above it here.
 
+pub mod csv_lines;
 pub mod files;
 pub mod process;
 pub mod rng;

@@ -27,18 +27,18 @@ pub struct CompareArgs {
     #[arg(long, default_value = "auto", value_name = "YEAR", value_parser = year_parser())]
     year: YearChoice,
     /// Seed of the bootstrap
-    #[arg(long, default_value_t = 0, value_name = "N")]
+    #[arg(long, default_value_t = 0, value_name = "N", allow_negative_numbers = true)]
     seed: u64,
     /// Resamples of the bootstrap
-    #[arg(long, default_value_t = Settings::default().resamples, value_name = "N", value_parser = resamples)]
+    #[arg(long, default_value_t = Settings::default().resamples, value_name = "N", value_parser = resamples, allow_negative_numbers = true)]
     resamples: usize,
 }
 
-/// Fewer say nothing about the ends of an interval; more than a million take hours.
+/// Fewer say nothing about the ends of an interval; more take gigabytes.
 fn resamples(text: &str) -> Result<usize, String> {
     match text.parse() {
-        Ok(count @ 100..=1_000_000) => Ok(count),
-        _ => Err("must be a whole number from 100 to 1000000".to_owned()),
+        Ok(count @ 100..=100_000) => Ok(count),
+        _ => Err("must be a whole number from 100 to 100000".to_owned()),
     }
 }
 
@@ -89,7 +89,7 @@ fn section_cells(section: &SectionComparison) -> impl Iterator<Item = Cell> {
     let interval = section.interval.as_ref();
     let ends = [interval.map(|interval| interval.low), interval.map(|interval| interval.high)];
     let values = [section.auc_a, section.auc_b, section.difference, ends[0], ends[1]].map(number);
-    values.into_iter().chain([section.p, section.p_holm].map(p_value))
+    values.into_iter().chain([section.p, section.p_holm].map(|p| p.map_or_else(Cell::none, Cell::p_value)))
 }
 
 fn summary_rows(table: &mut Table, machine: &str, summary: &Summary, seeds: bool) {
@@ -110,13 +110,6 @@ fn metrics(summary: &Summary) -> [(&'static str, &Difference); 3] {
 
 fn number(value: Option<f64>) -> Cell {
     value.map_or_else(Cell::none, |value| Cell::number(value, 4))
-}
-
-/// Four decimals, or as many as show two digits of a small p; a p below 1e-12 is as good as 0.
-fn p_value(p: Option<f64>) -> Cell {
-    let decimals =
-        |p: f64| if p < 1e-3 && p > 0.0 { (1.0 - p.log10().floor()).min(12.0) as usize } else { 4 };
-    p.map_or_else(Cell::none, |p| Cell::number(p, decimals(p)))
 }
 
 /// Why values are missing, each reason once.

@@ -7,8 +7,10 @@ use serde_json::json;
 
 use super::{Context, Failure};
 use crate::report::{self, Align, Cell, Format, Table};
+use crate::stats::Settings;
 use crate::study::{
-    self, Coefficient, Comparison, Correlation, Detection, Error, Gathered, SIGNIFICANT, StudyTables, Verdict,
+    self, Coefficient, Comparison, Correlation, Detection, Error, Gathered, LeftOut, SIGNIFICANT,
+    StudyTables, Verdict,
 };
 
 /// Arguments of `asdbench correlate`.
@@ -47,7 +49,8 @@ fn print(gathered: &Gathered, families: &[Correlation], context: &Context) -> Re
     }
     let mut document = json!({ "schema": 1, "families": families });
     if !gathered.left_out.is_empty() {
-        document["left_out"] = json!(gathered.left_out);
+        let one = |run: &LeftOut| json!({ "path": run.path.to_string_lossy(), "why": run.why });
+        document["left_out"] = gathered.left_out.iter().map(one).collect();
     }
     if !gathered.warnings.is_empty() {
         document["warnings"] = json!(gathered.warnings);
@@ -55,6 +58,16 @@ fn print(gathered: &Gathered, families: &[Correlation], context: &Context) -> Re
     let table = table(families);
     context.print(|out| {
         report::print(out, context.format, &table, &document)?;
+        if context.format == Format::Table && resampled(families) {
+            let Settings { seed, resamples, level, .. } = Settings::default();
+            writeln!(
+                out,
+                "\n* {:.0} % of rho when the machine types are drawn anew and the configurations stay ({resamples} BCa \
+                 resamples, seed {seed}); p asks another question: how often rho is as large when proxy and detection are \
+                 paired at random.",
+                100.0 * level
+            )?;
+        }
         let machines = machines(families);
         if context.format == Format::Table && !machines.is_empty() {
             writeln!(out, "\nrho of each machine type alone:\n\n{}", machines.text().trim_end())?;
@@ -79,10 +92,16 @@ fn reasons(family: &Correlation) -> Vec<String> {
         .collect()
 }
 
+/// Whether there is an interval over machines.
+fn resampled(families: &[Correlation]) -> bool {
+    let mut cells = families.iter().flat_map(|family| Detection::ALL.map(|which| family.against(which)));
+    cells.any(|found| found.over_machines.is_some())
+}
+
 /// One row for each family and detection metric.
 fn table(families: &[Correlation]) -> Table {
     let cells = || families.iter().flat_map(|family| Detection::ALL.map(|which| (family, which)));
-    let resampled = cells().any(|(family, which)| family.against(which).over_machines.is_some());
+    let resampled = resampled(families);
     let mut columns = vec![
         ("family", Align::Left),
         ("proxy", Align::Left),
@@ -91,7 +110,7 @@ fn table(families: &[Correlation]) -> Table {
         ("rho", Align::Right),
     ];
     if resampled {
-        columns.extend([("95 % from", Align::Right), ("to", Align::Right)]);
+        columns.extend([("from*", Align::Right), ("to*", Align::Right)]);
     }
     columns.extend([
         ("p", Align::Right),
@@ -123,17 +142,17 @@ fn table(families: &[Correlation]) -> Table {
             ]);
         }
         let detects = match found.agreement {
-            None => "-",
-            Some(agreement) if agreement > 0.0 => "better",
-            Some(agreement) if agreement < 0.0 => "worse",
-            Some(_) => "no trend",
+            None => Cell::none(),
+            Some(agreement) if agreement > 0.0 => "better".into(),
+            Some(agreement) if agreement < 0.0 => "worse".into(),
+            Some(_) => "no trend".into(),
         };
         row.extend([
             p(found.p),
             p(found.p_holm),
             p(found.p_bh),
-            p(Some(family.smallest_p)),
-            detects.into(),
+            p(Some(found.smallest_p.unwrap_or(family.smallest_p))),
+            detects,
             remark(family, found).into(),
         ]);
         table.row(row);
@@ -145,6 +164,8 @@ fn remark(family: &Correlation, found: &Coefficient) -> String {
     let mut remarks = Vec::new();
     if !family.can_be_significant {
         remarks.push(format!("n = {} can never give p < {SIGNIFICANT}", family.n));
+    } else if found.smallest_p.is_some_and(|p| p >= SIGNIFICANT) {
+        remarks.push(format!("with its ties it can never give p < {SIGNIFICANT}"));
     }
     if let Some(error) = found.standard_error {
         remarks.push(format!("p sampled, standard error {error:.1e}"));
@@ -236,7 +257,7 @@ fn study_table(tables: &StudyTables, wide: bool) -> Table {
                 vec![one.printed_name.into(), which.label().into(), one.correlation.n.to_string().into()];
             let stars = "*".repeat(printed.stars.unwrap_or(0));
             let printed_stars = "*".repeat(printed.printed_stars);
-            let smallest_p = p(Some(one.correlation.smallest_p));
+            let smallest_p = p(Some(found.smallest_p.unwrap_or(one.correlation.smallest_p)));
             let remark = study_remark(printed);
             row.extend(match wide {
                 true => vec![
@@ -295,9 +316,9 @@ fn floors(tables: &StudyTables) -> Vec<String> {
             0 => "can never be significant".to_owned(),
             most => format!("{} at most", "*".repeat(most)),
         };
-        let smallest_p = first.correlation.smallest_p;
-        let digits = decimals(smallest_p);
-        Some(format!("n = {n} allows p >= {smallest_p:.digits$}: {allows} ({})", names.join(", ")))
+        let smallest_p = Cell::p_value(first.correlation.smallest_p);
+        let smallest_p = smallest_p.text();
+        Some(format!("n = {n} allows p >= {smallest_p}: {allows} ({})", names.join(", ")))
     };
     sizes.into_iter().filter_map(line).collect()
 }
@@ -328,10 +349,5 @@ fn number(value: Option<f64>, decimals: usize) -> Cell {
 }
 
 fn p(value: Option<f64>) -> Cell {
-    number(value, value.map_or(0, decimals))
-}
-
-/// Four, or as many as two digits take where four would show none.
-fn decimals(p: f64) -> usize {
-    if p > 0.0 && p < 1e-3 { 1 + (-p.log10()).ceil() as usize } else { 4 }
+    value.map_or_else(Cell::none, Cell::p_value)
 }

@@ -115,7 +115,7 @@ fn print(
     }
     let mut document = serde_json::json!({ "schema": 1, "runs": evaluated });
     if !failures.is_empty() {
-        let one = |(folder, error): &(&RunFolder, Error)| serde_json::json!({ "path": folder.path(), "why": error.to_string() });
+        let one = |(folder, error): &(&RunFolder, Error)| serde_json::json!({ "path": folder.path().to_string_lossy(), "why": error.to_string() });
         document["failed"] = failures.iter().map(one).collect();
     }
     context.print(|out| report::print(out, context.format, &table, &document))

@@ -126,6 +126,7 @@ fn study_code(error: &study::Error) -> u8 {
         | Error::Results(_)
         | Error::Compare(_)
         | Error::Official(_)
+        | Error::NoSubmission(_)
         | Error::LeftOut { .. }
         | Error::Problems { .. }
         | Error::Task(_)

@@ -176,14 +176,20 @@ fn means(sections: &[(String, &Metrics)], year: Year, kind: Mean) -> Metrics {
 /// The mean of several metrics over labelled sections: all sections of the first metric, then of the next.
 fn mean(sections: &[(String, &Metrics)], measures: &[Measure], kind: Mean) -> Result<f64, String> {
     let mut values = Vec::with_capacity(sections.len() * measures.len());
+    let mut missing = Vec::new();
     for measure in measures {
         for (label, metrics) in sections {
             match metrics.entry(*measure) {
                 Some(Ok(value)) => values.push(value),
-                Some(Err(why)) => return Err(format!("{label}: {why}")),
-                None => return Err(format!("{label}: not computed")),
+                Some(Err(why)) => missing.push((label, why)),
+                None => missing.push((label, "not computed")),
             }
         }
+    }
+    if let Some((label, why)) = missing.first() {
+        let alike = missing.iter().filter(|(other, reason)| other != label && reason == why).count();
+        let more = if alike > 0 { format!(" and {alike} more") } else { String::new() };
+        return Err(format!("{label}{more}: {why}"));
     }
     let count = values.len() as f64;
     Ok(match kind {

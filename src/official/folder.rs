@@ -102,8 +102,18 @@ fn list(folder: &Path) -> Result<Vec<PathBuf>, Error> {
     let mut paths = Vec::new();
     for entry in entries {
         let entry = entry.map_err(|error| Error::folder(folder, error.to_string()))?;
-        if !entry.file_name().as_encoded_bytes().starts_with(b".") && entry.path().is_file() {
-            paths.push(entry.path());
+        let path = entry.path();
+        if entry.file_name().as_encoded_bytes().starts_with(b".") {
+            continue;
+        }
+        if path.is_file() {
+            paths.push(path);
+        } else if names::parse(&file_name(&path)).is_some() {
+            // A link to nowhere, or a folder: a section would be missing without a word.
+            return Err(Error::table(
+                &path,
+                "is named as a table and is no file; repair the link or remove it".to_owned(),
+            ));
         }
     }
     paths.sort();
@@ -120,8 +130,10 @@ fn no_scores(folder: &Path) -> String {
             })
         })
     };
-    let below = fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
-    let mut below: Vec<PathBuf> = below.filter(|path| path.is_dir() && holds_scores(path)).collect();
+    // `eval --submission` makes a folder a configuration and one a seed.
+    let folders = walkdir::WalkDir::new(folder).min_depth(1).max_depth(3).into_iter().flatten();
+    let below = folders.filter(|entry| entry.file_type().is_dir()).map(|entry| entry.into_path());
+    let mut below: Vec<PathBuf> = below.filter(holds_scores).collect();
     below.sort();
     if below.is_empty() {
         return "no score file in this folder; expected anomaly_score_<machine>_section_NN_test.csv"

@@ -48,8 +48,11 @@ pub(super) fn parse(file: &str) -> Option<Result<FileName, String>> {
     let (kind, prefix, rest) =
         PREFIXES.iter().find_map(|(kind, prefix)| Some((*kind, *prefix, stem.strip_prefix(prefix)?)))?;
     let tokens: Vec<&str> = rest.split('_').collect();
-    let at = tokens.windows(2).position(|pair| matches!(pair[0], "section" | "id") && is_number(pair[1]));
-    let Some(at) = at.filter(|at| *at > 0) else {
+    // A machine's name stands before it, and may itself hold such a pair: that is why 2020's `id` is the second choice.
+    let pair = |word: &str| {
+        (1..tokens.len().saturating_sub(1)).find(|at| tokens[*at] == word && is_number(tokens[at + 1]))
+    };
+    let Some(at) = pair("section").or_else(|| pair("id")) else {
         return Some(Err(format!(
             "the name is not {prefix}<machine>_section_NN_test.csv ({prefix}<machine>_id_NN.csv in 2020); rename the \
              file, or move it elsewhere"
@@ -142,6 +145,23 @@ mod tests {
         assert_eq!(section("010"), "10");
         assert_eq!(read("anomaly_score_DCASE_section_00_test.csv").machine, "DCASE");
         assert_eq!(read("anomaly_score_DCASE2030T2x_section_00_test.csv").machine, "DCASE2030T2x");
+    }
+
+    #[test]
+    fn a_machine_may_be_named_like_a_section() {
+        for (name, machine, section, is_id) in [
+            ("anomaly_score_id_05_section_00_test.csv", "id_05", "00", false),
+            ("anomaly_score_fan_id_02_section_01_test.csv", "fan_id_02", "01", false),
+            ("anomaly_score_section_03_section_00_test.csv", "section_03", "00", false),
+            ("anomaly_score_id_05_id_00.csv", "id_05", "00", true),
+        ] {
+            let file = read(name);
+            assert_eq!(
+                (file.machine.as_str(), file.section.as_str(), file.is_id),
+                (machine, section, is_id),
+                "{name}"
+            );
+        }
     }
 
     #[test]

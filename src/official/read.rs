@@ -145,12 +145,11 @@ fn section_rows(
             let files: Vec<&Path> =
                 slots.values().flat_map(|slot| &slot.scores).map(|file| file.path.as_path()).collect();
             let why = format!(
-                "{} clip(s) of the ground truth have no score, the first is `{clip}` ({}, row {})",
+                "{} clip(s) of the ground truth have no score, the first is `{clip}` ({})",
                 missing.len(),
-                fact.path.display(),
-                fact.row
+                fact.first
             );
-            return Err(Error::table(files.first().copied().unwrap_or(&fact.path), why));
+            return Err(Error::table(files.first().copied().unwrap_or(&fact.first.path), why));
         }
     }
     Ok(rows)
@@ -191,14 +190,14 @@ fn label<'a>(
     let Some((name, fact)) = known.find(clip) else {
         return fail(format!("`{clip}` is not in the ground truth; remove it, or check --truth"));
     };
-    if differ(facts.anomalous, fact.anomalous) || differ(domain, fact.domain) {
-        return fail(format!(
-            "the name `{clip}` contradicts the ground truth in {}, row {}",
-            fact.path.display(),
-            fact.row
-        ));
+    if let Some((what, place)) = fact.contradiction(facts.anomalous, domain) {
+        // The domain may stand in the file's name alone.
+        let says = if what == "domain" && facts.domain.is_none() { "the file's name" } else { "the name" };
+        return fail(format!("{says} gives `{clip}` another {what} than the ground truth in {place}"));
     }
-    Ok(Labelled { name, anomalous: facts.anomalous.or(fact.anomalous), domain: domain.or(fact.domain) })
+    let anomalous = fact.anomalous.as_ref().map(|said| said.value);
+    let of_truth = fact.domain.as_ref().map(|said| said.value);
+    Ok(Labelled { name, anomalous: facts.anomalous.or(anomalous), domain: domain.or(of_truth) })
 }
 
 /// The decisions by clip; about the same clips as the scores.
@@ -219,5 +218,36 @@ fn read_decisions(path: &Path, scores_path: &Path, scores: &[Entry]) -> Result<H
             Err(Error::row(scores_path, entry.row, why))
         }
         None => Ok(decisions),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_contradiction_of_the_ground_truth_names_the_row_that_says_so() {
+        let folder = tempfile::tempdir().unwrap();
+        let put = |path: &str, text: &str| {
+            let path = folder.path().join(path);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, text).unwrap();
+        };
+        let table = "ground_truth_fan_section_00_test.csv";
+        // The domain is read last, so that the clip is known from the file with the label.
+        for (name, label, domain, what, place) in [
+            ("section_00_source_test_normal_0000", 0, 1, "domain", "ground_truth_domain"),
+            ("section_00_source_test_normal_0000", 1, 0, "label", "ground_truth_data"),
+        ] {
+            put("scores/anomaly_score_fan_section_00_test.csv", &format!("{name}.wav,0.5\n"));
+            put(&format!("gt/ground_truth_data/{table}"), &format!("{name}.wav,{label}\n"));
+            put(&format!("gt/ground_truth_domain/{table}"), &format!("\n{name}.wav,{domain}\n"));
+            let found =
+                read(&folder.path().join("scores"), Some(&folder.path().join("gt")), Some(Year::Y2022));
+            let why = found.unwrap_err().to_string();
+            let row = if what == "domain" { 2 } else { 1 };
+            assert!(why.contains(&format!("the name gives `{name}` another {what} than")), "{why}");
+            assert!(why.ends_with(&format!("{place}/{table}, row {row}")), "{why}");
+        }
     }
 }

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::path::Path;
 
 use super::Error;
+use crate::csv_lines::{self, Lines};
 use crate::dataset::{clip_facts, stem};
 use crate::files;
 
@@ -43,7 +44,9 @@ fn read_as(path: &Path, is_value: impl Fn(&str) -> bool, check_swapped: bool) ->
             let why = format!("the columns are swapped: `{name}` stands before the clip; write clip,value");
             return Err(Error::row(path, row, why));
         }
-        let is_header = index == 0 && !is_clip(name) && (!is_value(value) || (name == "0" && value == "1"));
+        // An empty value is no header's word but a score that is missing.
+        let is_word = !value.is_empty() && !is_value(value);
+        let is_header = index == 0 && !is_clip(name) && (is_word || (name == "0" && value == "1"));
         if is_header {
             continue;
         }
@@ -68,14 +71,7 @@ fn read_as(path: &Path, is_value: impl Fn(&str) -> bool, check_swapped: bool) ->
 /// The non-empty lines with their numbers, as trimmed fields; empty fields at a line's end are left out down to two.
 pub(super) fn records(path: &Path) -> Result<Vec<(u64, Vec<String>)>, Error> {
     let bytes = files::read(path)?;
-    if bytes.starts_with(b"\xff\xfe") || bytes.starts_with(b"\xfe\xff") {
-        return Err(Error::table(path, "is UTF-16 text; save it as UTF-8"));
-    }
-    let text = std::str::from_utf8(&bytes).map_err(|error| {
-        let row = bytes[..error.valid_up_to()].iter().filter(|byte| **byte == b'\n').count() as u64 + 1;
-        Error::row(path, row, "is not UTF-8 text; save the file as UTF-8")
-    })?;
-    let text = text.trim_start_matches('\u{feff}');
+    let text = csv_lines::text(&bytes).map_err(|error| Error::row(path, error.line(), error.to_string()))?;
     let mut reader = csv::ReaderBuilder::new()
         .has_headers(false)
         .flexible(true)
@@ -83,15 +79,10 @@ pub(super) fn records(path: &Path) -> Result<Vec<(u64, Vec<String>)>, Error> {
         .delimiter(delimiter(text))
         .from_reader(text.as_bytes());
     let mut records = Vec::new();
-    let (mut row, mut counted) = (1, 0);
+    let mut lines = Lines::of(text.as_bytes());
     for record in reader.records() {
         let record = record.map_err(|error| Error::table(path, error.to_string()))?;
-        // The reader's own line numbers are those of the blank lines that it skips before a record.
-        let start = record.position().map_or(counted, |position| position.byte() as usize);
-        let rest = text.as_bytes().get(start..).unwrap_or_default();
-        let start = start + rest.iter().take_while(|byte| matches!(byte, b'\r' | b'\n')).count();
-        row += line_ends(text.as_bytes().get(counted..start).unwrap_or_default());
-        counted = start;
+        let row = lines.of_position(record.position());
         let mut fields: Vec<String> = record.iter().map(str::to_owned).collect();
         if fields.iter().all(String::is_empty) {
             continue;
@@ -102,16 +93,6 @@ pub(super) fn records(path: &Path) -> Result<Vec<(u64, Vec<String>)>, Error> {
         records.push((row, fields));
     }
     Ok(records)
-}
-
-/// How many lines end there, by `\n`, `\r\n` or `\r`.
-fn line_ends(bytes: &[u8]) -> u64 {
-    let after = bytes.iter().skip(1).map(Some).chain([None]);
-    bytes
-        .iter()
-        .zip(after)
-        .filter(|(byte, next)| **byte == b'\n' || (**byte == b'\r' && *next != Some(&b'\n')))
-        .count() as u64
 }
 
 /// What divides the columns, by the first line that has anything.
@@ -129,7 +110,8 @@ fn clip(name: &str) -> &str {
     stem(name.rsplit(['/', '\\']).next().unwrap_or_default())
 }
 
-fn is_clip(name: &str) -> bool {
+/// Whether it looks like a clip's name: it ends in `.wav` or says section or machine ID.
+pub(super) fn is_clip(name: &str) -> bool {
     let file = name.rsplit(['/', '\\']).next().unwrap_or_default();
     stem(file).len() < file.len() || clip_facts(file).is_some()
 }
@@ -217,13 +199,23 @@ mod tests {
     #[test]
     fn headers_and_blank_lines_are_passed_over_and_rows_keep_their_line() {
         let body = "section_00_0000.wav,0.5\nsection_00_0001.wav,-1e-3\n";
-        for header in ["file_name,anomaly_score\n", "0,1\n", "file,\n"] {
+        for header in ["file_name,anomaly_score\n", "0,1\n", ",score\n"] {
             assert_eq!(rows(format!("{header}{body}").as_bytes()), two(2, 3), "{header}");
         }
         let blank = "\n\nsection_00_0000.wav,0.5\n  \n,\nsection_00_0001.wav,-1e-3\n\n";
         assert_eq!(rows(blank.as_bytes()), two(3, 6));
         assert_eq!(rows(blank.replace('\n', "\r\n").as_bytes()), two(3, 6));
         assert_eq!(rows(blank.replace('\n', "\r").as_bytes()), two(3, 6));
+    }
+
+    #[test]
+    fn a_first_row_without_a_value_is_no_header() {
+        for first in ["clipA,", "clipA,,", "file, "] {
+            let entries = read_text(format!("{first}\nsection_00_0001.wav,2\n").as_bytes()).unwrap();
+            assert_eq!(entries.len(), 2, "{first}");
+            let why = entries[0].score(Path::new("s.csv")).unwrap_err().to_string();
+            assert!(why.starts_with("s.csv, row 1: ") && why.contains("is missing"), "{why}");
+        }
     }
 
     #[test]
@@ -237,7 +229,7 @@ mod tests {
             (b"x/a.wav,1\ny/a,3\n", "row 2: `a` was in row 1"),
             (b"0.5,a.wav\n0.7,b.wav\n", "row 1: the columns are swapped"),
             (b"a.wav,1\n,2\n", "row 2: the clip's name"),
-            (b"a.wav,1\nb\xe9.wav,2\n", "row 2: is not UTF-8"),
+            (b"a.wav,1\nb\xe9.wav,2\n", "row 2: this is not UTF-8"),
         ];
         for (text, expected) in cases {
             let message = read_text(text).unwrap_err().to_string();

@@ -137,8 +137,10 @@ fn unfit(scores: &[f64], [shape, _, scale]: [f64; 3], value: f64, quantile: f64)
     let clips = scores.len() as f64;
     let above = scores.iter().filter(|score| **score > value).count() as f64 / clips;
     let expected = 1.0 - quantile;
-    let slack = 3.0 * (expected * quantile / clips).sqrt();
-    (above > 2.0 * expected + slack || above < 0.25 * expected - slack).then(|| {
+    let error = (expected * quantile / clips).sqrt();
+    let many = above > 2.0 * expected + 3.0 * error;
+    let few = above < 0.25 * expected && above + 5.0 * error < expected;
+    (many || few).then(|| {
         format!(
             "the gamma fit does not describe the training scores: {:.1} % of them lie above its {} quantile",
             100.0 * above,
@@ -322,5 +324,14 @@ mod tests {
     fn the_decision_is_strict() {
         let threshold = gamma_threshold(&[0.5; 20], 0.9).unwrap();
         assert!(!threshold.is_anomalous(0.5) && threshold.is_anomalous(0.5 + f64::EPSILON));
+    }
+
+    #[test]
+    fn a_fit_that_nothing_reaches_is_no_threshold() {
+        // A long tail to the left: the fit's 90th percentile lies beyond every score.
+        let scores: Vec<f64> = (1..=990).map(|k| (f64::from(k) / 991.0).ln()).collect();
+        let found = gamma_threshold(&scores, 0.9).unwrap();
+        let above = scores.iter().filter(|score| found.is_anomalous(**score)).count();
+        assert!((60..=140).contains(&above), "{above} of 990 above {found:?}");
     }
 }

@@ -10,6 +10,7 @@
 //! last row would change an official number, so it is an error.
 
 use std::collections::{BTreeMap, HashMap};
+use std::fmt;
 use std::path::{Path, PathBuf};
 
 use walkdir::WalkDir;
@@ -34,13 +35,33 @@ pub(super) struct SectionTruth {
     full_names: HashMap<String, String>,
 }
 
-/// What is known of one clip, and where it was read first.
+/// What is known of one clip.
 #[derive(Debug, Clone)]
 pub(super) struct Fact {
-    pub anomalous: Option<bool>,
-    pub domain: Option<Domain>,
+    pub anomalous: Option<Said<bool>>,
+    pub domain: Option<Said<Domain>>,
+    /// Where the clip was named first.
+    pub first: Place,
+}
+
+/// What ground truth says, and where it says so first.
+#[derive(Debug, Clone)]
+pub(super) struct Said<T> {
+    pub value: T,
+    pub place: Place,
+}
+
+/// A row of ground truth.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Place {
     pub path: PathBuf,
     pub row: u64,
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}, row {}", self.path.display(), self.row)
+    }
 }
 
 /// Where a row of ground truth stands and what it is about.
@@ -94,7 +115,7 @@ impl Truth {
         for entry in entries {
             let source = Source { machine: &name.machine, section: &name.section, path, row: entry.row };
             if of_names {
-                self.learn_name(&source, &entry.clip, &entry.value)?;
+                self.learn_name(&source, &entry.clip, &entry.value, None)?;
                 continue;
             }
             let flag = entry.flag(path)?;
@@ -111,33 +132,59 @@ impl Truth {
     fn add_list(&mut self, path: &Path) -> Result<(), Error> {
         let mut machine = None;
         for (row, fields) in rows::records(path)? {
-            match (fields.as_slice(), &machine) {
-                ([name], _) => machine = Some(name.clone()),
-                ([clip, full, ..], Some(machine)) => {
-                    let clip = stem(clip);
-                    let facts = clip_facts(clip).ok_or_else(|| {
-                        Error::row(
-                            path,
-                            row,
-                            format!("`{clip}` is not a clip's name: section and machine ID are missing"),
-                        )
-                    })?;
-                    let section = names::section(&facts.section);
-                    self.learn_name(&Source { machine, section: &section, path, row }, clip, full)?;
+            let fail = |why: String| Err(Error::row(path, row, why));
+            let (clip, full, label) = match fields.as_slice() {
+                // Spreadsheets pad a machine's line with empty cells to the width of the others.
+                [name] | [name, _] if fields.iter().skip(1).all(String::is_empty) => {
+                    if rows::is_clip(name) {
+                        return fail(format!("the full name of `{name}` is missing"));
+                    }
+                    machine = Some(name.clone());
+                    continue;
                 }
-                _ => return Err(Error::row(path, row, "no machine's name stands on a line above")),
-            }
+                [clip, full] => (stem(clip), full, None),
+                [clip, full, label] => match rows::flag(label) {
+                    Some(flag) => (stem(clip), full, Some(flag)),
+                    None => {
+                        return fail(format!("the label `{label}` of `{clip}` is neither 0 nor 1"));
+                    }
+                },
+                _ => {
+                    let columns = fields.len();
+                    return fail(format!(
+                        "{columns} columns where two or three are expected: clip,full name[,label]"
+                    ));
+                }
+            };
+            let Some(machine) = &machine else {
+                return fail("no machine's name stands on a line above".to_owned());
+            };
+            let Some(facts) = clip_facts(clip) else {
+                return fail(format!("`{clip}` is not a clip's name: section and machine ID are missing"));
+            };
+            let section = names::section(&facts.section);
+            self.learn_name(&Source { machine, section: &section, path, row }, clip, full, label)?;
         }
         Ok(())
     }
 
-    /// Take label and domain from a clip's full name.
-    fn learn_name(&mut self, source: &Source, clip: &str, full: &str) -> Result<(), Error> {
+    /// Take label and domain from a clip's full name, and the label that stands beside it.
+    fn learn_name(
+        &mut self,
+        source: &Source,
+        clip: &str,
+        full: &str,
+        label: Option<bool>,
+    ) -> Result<(), Error> {
         let full = stem(full);
         let facts = clip_facts(full).ok_or_else(|| {
             Error::row(source.path, source.row, format!("`{full}` is not a clip's full name"))
         })?;
-        self.learn(source, clip, facts.anomalous, facts.domain)?;
+        if differ(facts.anomalous, label) {
+            let why = format!("the label of `{clip}` contradicts its full name `{full}`");
+            return Err(Error::row(source.path, source.row, why));
+        }
+        self.learn(source, clip, facts.anomalous.or(label), facts.domain)?;
         let section =
             self.sections.entry((source.machine.to_owned(), source.section.to_owned())).or_default();
         section.full_names.insert(full.to_owned(), clip.to_owned());
@@ -153,19 +200,37 @@ impl Truth {
     ) -> Result<(), Error> {
         let section =
             self.sections.entry((source.machine.to_owned(), source.section.to_owned())).or_default();
+        let place = || Place { path: source.path.to_owned(), row: source.row };
         let known = section.clips.entry(clip.to_owned()).or_insert_with(|| Fact {
             anomalous: None,
             domain: None,
-            path: source.path.to_owned(),
-            row: source.row,
+            first: place(),
         });
-        if differ(known.anomalous, anomalous) || differ(known.domain, domain) {
-            let why = format!("says otherwise of `{clip}` than {}, row {}", known.path.display(), known.row);
+        if let Some((what, other)) = known.contradiction(anomalous, domain) {
+            let why = format!("gives `{clip}` another {what} than {other}");
             return Err(Error::row(source.path, source.row, why));
         }
-        known.anomalous = known.anomalous.or(anomalous);
-        known.domain = known.domain.or(domain);
+        if let (None, Some(value)) = (&known.anomalous, anomalous) {
+            known.anomalous = Some(Said { value, place: place() });
+        }
+        if let (None, Some(value)) = (&known.domain, domain) {
+            known.domain = Some(Said { value, place: place() });
+        }
         Ok(())
+    }
+}
+
+impl Fact {
+    /// Which of the two is known to be another, and where that was said.
+    pub fn contradiction(
+        &self,
+        anomalous: Option<bool>,
+        domain: Option<Domain>,
+    ) -> Option<(&'static str, &Place)> {
+        let label = self.anomalous.as_ref().filter(|said| differ(Some(said.value), anomalous));
+        let domain = self.domain.as_ref().filter(|said| differ(Some(said.value), domain));
+        let label = label.map(|said| ("label", &said.place));
+        label.or(domain.map(|said| ("domain", &said.place)))
     }
 }
 
@@ -230,5 +295,79 @@ fn is_list_of(file: &str, year: Year) -> bool {
     match rest.trim_start_matches('_').parse::<Year>() {
         Ok(of) => of == year || (of >= Year::Y2023 && year >= Year::Y2023),
         Err(_) => true,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Of a folder with these files.
+    fn read(files: &[(&str, &str)]) -> Result<Truth, String> {
+        let folder = tempfile::tempdir().unwrap();
+        for (name, text) in files {
+            let path = folder.path().join(name);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, text).unwrap();
+        }
+        Truth::read(folder.path(), Year::Y2022).map_err(|error| error.to_string())
+    }
+
+    fn list(text: &str) -> Result<Truth, String> {
+        read(&[("eval_data_list.csv", text)])
+    }
+
+    #[test]
+    fn a_contradiction_names_what_it_contradicts() {
+        let label = "ground_truth_data/ground_truth_fan_section_03_test.csv";
+        let domain = "ground_truth_domain/ground_truth_fan_section_03_test.csv";
+        let clips = |of: [u8; 2]| format!("section_03_0000.wav,{}\nsection_03_0001.wav,{}\n", of[0], of[1]);
+        // Read last, so that the label and the domain were said before it, in two files.
+        let full = |name: &str| format!("\nsection_03_0001.wav,section_03_{name}_0007.wav\n");
+        let names = "ground_truth_names_attributes/ground_truth_fan_section_03_test.csv";
+        for (name, expected) in
+            [("target_test_normal", "another label than"), ("source_test_anomaly", "another domain than")]
+        {
+            let found = read(&[(label, &clips([0, 1])), (domain, &clips([0, 1])), (names, &full(name))]);
+            let why = found.unwrap_err();
+            let place = if expected.contains("label") { label } else { domain };
+            let (this, other) = why.split_once(expected).expect(&why);
+            assert!(this.contains(&format!("{names}, row 2: gives `section_03_0001`")), "{why}");
+            assert!(other.ends_with(&format!("{place}, row 2")), "{why}");
+        }
+        let agreed =
+            [(label, &*clips([0, 1])), (domain, &*clips([0, 1])), (names, &*full("target_test_anomaly"))];
+        assert!(read(&agreed).is_ok());
+    }
+
+    #[test]
+    fn a_machines_line_may_be_padded() {
+        let rows = "section_03_0000.wav,section_03_source_test_normal_0000.wav";
+        for line in ["fan", "fan,", "fan,,", "\"fan\" , , ,"] {
+            let truth = list(&format!("{line}\n{rows}\nvalve,,\n{rows},0\n")).unwrap();
+            assert_eq!(truth.sections().collect::<Vec<_>>(), [("fan", "03"), ("valve", "03")], "{line}");
+        }
+        for row in ["section_03_0001.wav,,", "section_03_0001.wav"] {
+            let why = list(&format!("fan\n{rows}\n{row}\n")).unwrap_err();
+            assert!(why.contains("row 3: the full name of `section_03_0001.wav` is missing"), "{why}");
+        }
+    }
+
+    #[test]
+    fn a_lists_third_column_is_the_label() {
+        let truth = list("fan\nid_01_00000000.wav,id_01_00000009.wav,1\n").unwrap();
+        let (_, fact) = truth.section("fan", "01").unwrap().find("id_01_00000000").unwrap();
+        assert_eq!(fact.anomalous.as_ref().map(|said| said.value), Some(true));
+        for (row, expected) in [
+            (
+                "id_01_00000000.wav,normal_id_01_00000000.wav,1",
+                "row 2: the label of `id_01_00000000` contradicts",
+            ),
+            ("id_01_00000000.wav,normal_id_01_00000000.wav,x", "row 2: the label `x`"),
+            ("id_01_00000000.wav,normal_id_01_00000000.wav,0,0", "row 2: 4 columns"),
+        ] {
+            let why = list(&format!("fan\n{row}\n")).unwrap_err();
+            assert!(why.contains(expected), "{why}");
+        }
     }
 }

@@ -23,6 +23,13 @@ impl Cell {
         Self::number(100.0 * fraction, 2)
     }
 
+    /// A p-value: four decimals for people, or two digits and an exponent where these would show little or nothing.
+    pub fn p_value(p: f64) -> Self {
+        let exact = Some(p.to_string());
+        let text = if p > 0.0 && p < 1e-3 { format!("{p:.1e}") } else { format!("{p:.4}") };
+        Self { text, exact }
+    }
+
     /// A value that cannot be had: `-` for people, nothing for programs.
     pub fn none() -> Self {
         Self { text: "-".into(), exact: Some(String::new()) }
@@ -64,5 +71,9 @@ mod tests {
         assert_eq!(Cell::number(-0.01, 2).text(), "-0.01");
         assert_eq!((Cell::none().text(), Cell::none().exact()), ("-", ""));
         assert_eq!(Cell::from("a").exact(), "a");
+        assert_eq!(
+            [0.0167, 0.00036, 5.5e-6, 0.0].map(|p| Cell::p_value(p).text().to_owned()),
+            ["0.0167", "3.6e-4", "5.5e-6", "0.0000"]
+        );
     }
 }

@@ -13,7 +13,7 @@ pub use adjust::{benjamini_hochberg, holm};
 pub use bootstrap::{Bootstrap, Resampler, Settings, bootstrap, bootstrap_many};
 pub use delong::{AucInterval, DeLong, delong, delong_auc};
 pub use interval::{Interval, Method};
-pub use rho::rho_over_machines;
+pub use rho::{rho_over_machines, without_noise};
 pub use spearman::{EXACT_MAX, MonteCarlo, Spearman, rank_correlation, smallest_p, spearman, spearman_with};
 
 /// Why a statistic does not exist for the values given.

@@ -1,6 +1,6 @@
 //! A run's scores as the challenge judges them: its metrics, its decision threshold, its files.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -149,6 +149,7 @@ impl<'a> Challenge<'a> {
         let why = [self.threshold.as_ref().err().cloned(), machine.arithmetic_mean.why(), report.why.clone()];
         let mut reasons: Vec<String> = why.into_iter().flatten().collect();
         reasons.dedup();
+        reasons.extend(self.unlabelled());
         OfficialMetrics {
             year: Some(self.year.number()),
             auc_source: mean(Measure::AucSource),
@@ -165,6 +166,26 @@ impl<'a> Challenge<'a> {
                 .collect(),
             threshold: self.threshold.as_ref().ok().map(decision_threshold),
         }
+    }
+
+    /// What the metrics do not rest on although it is there.
+    fn unlabelled(&self) -> Option<String> {
+        let (mut clips, mut unknown, mut known) = (0, BTreeSet::new(), BTreeSet::new());
+        for labelled in self.clips {
+            let section = labelled.clip.section.as_str();
+            let of_its_kind = if labelled.anomalous.is_some() { &mut known } else { &mut unknown };
+            of_its_kind.insert(section);
+            clips += usize::from(labelled.anomalous.is_none());
+        }
+        let without: Vec<&str> = unknown.difference(&known).copied().collect();
+        let sections = match without.as_slice() {
+            [] => String::new(),
+            sections => format!(", among them all of section {}", sections.join(", ")),
+        };
+        let all = self.clips.len();
+        (clips > 0).then(|| {
+            format!("{clips} of {all} test clips have no label{sections}: they are scored, not judged")
+        })
     }
 
     /// Write the score and decision files of all test clips, with or without labels, into `folder`; their paths.
@@ -269,7 +290,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         challenge.write(folder.path()).unwrap();
         let read = official::evaluate(&official::read(folder.path(), None, None).unwrap());
-        assert_eq!((read.official_score, found.omega), (found.omega, read.official_score));
+        assert!(found.omega.is_some());
+        assert_eq!(read.official_score, found.omega);
         let mean = &read.machines[0].arithmetic_mean;
         assert_eq!(values(mean), found.arithmetic_mean);
         // Above the 90th percentile of the training scores: 1 + 0.3 · ln 10 = 1.7.
@@ -290,6 +312,18 @@ mod tests {
         assert_eq!((found.omega, found.why.as_deref()), (None, Some("no test clip has a label")));
         let folder = tempfile::tempdir().unwrap();
         assert_eq!(challenge.write(folder.path()).unwrap().len(), 2);
+    }
+
+    #[test]
+    fn a_section_without_labels_is_said() {
+        let (mut labelled, mut scores) = clips();
+        labelled.push(clip("01", Domain::Source, None, 0));
+        scores.push(1.0);
+        let clips: Vec<&LabelledClip> = labelled.iter().collect();
+        let found = Challenge::new("fan", Layout::Dcase2022, &clips, &scores, &training()).metrics();
+        assert!(found.omega.is_some());
+        let why = found.why.unwrap();
+        assert!(why.contains("1 of 9 test clips") && why.contains("section 01"), "{why}");
     }
 
     #[test]

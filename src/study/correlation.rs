@@ -21,6 +21,9 @@ use crate::stats::{self, Interval, Spearman};
 /// The level below which the study calls a p significant.
 pub const SIGNIFICANT: f64 = 0.05;
 
+/// How many of the results that configurations lack are named: where each has its own seeds, those of all others lack.
+pub const MISSING_SHOWN: usize = 20;
+
 /// One configuration's numbers, averaged over seeds and machines.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Configuration {
@@ -62,9 +65,12 @@ pub struct Correlation {
     /// The same of each machine type alone, averaged over its seeds; none where there are not several.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub machines: Vec<MachineCorrelation>,
-    /// Results that a configuration lacks and another one has.
+    /// Results that a configuration lacks and another one has: the first [`MISSING_SHOWN`].
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub missing: Vec<Gap>,
+    /// How many there are in all.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub missing_total: usize,
     /// What was correlated.
     pub configurations: Vec<Configuration>,
 }
@@ -97,13 +103,16 @@ pub struct Coefficient {
     /// Benjamini-Hochberg's adjusted p.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub p_bh: Option<f64>,
+    /// The smallest p that any pairing of these very values reaches, ties and all; none where p is sampled.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub smallest_p: Option<f64>,
     /// Whether every permutation was visited.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub exact: Option<bool>,
     /// Standard error of a sampled p.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub standard_error: Option<f64>,
-    /// Where ρ lies when the machine types are drawn anew: a percentile bootstrap, of three machine types or more.
+    /// Where ρ lies when the machine types are drawn anew: a BCa bootstrap, of three machine types or more.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub over_machines: Option<Interval>,
     /// Why not.
@@ -115,6 +124,11 @@ impl Coefficient {
     fn missing(why: String) -> Self {
         Self { why: Some(why), ..Self::default() }
     }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde gives a reference")]
+fn is_zero(count: &usize) -> bool {
+    *count == 0
 }
 
 impl Correlation {
@@ -202,7 +216,8 @@ fn correlation(first: &ResultRow, rows: &[&ResultRow]) -> Correlation {
         out_domain_lp,
         mahalanobis,
         machines: machines.into_iter().map(alone).collect(),
-        missing: grid.gaps(),
+        missing: grid.gaps().take(MISSING_SHOWN).collect(),
+        missing_total: grid.gap_count(),
         configurations,
     }
 }
@@ -233,18 +248,19 @@ fn coefficient(grid: &Grid<'_>, which: Detection, higher_is_better: bool) -> Coe
         |name: &&str| grid.mean(name, |row| row.proxy).zip(grid.mean(name, |row| row.detection(which)));
     let mut pairs: Vec<(f64, f64)> = grid.configs().iter().filter_map(pair).collect();
     if grid.averages() {
-        pairs = pairs.into_iter().map(|(x, y)| (without_noise(x), without_noise(y))).collect();
+        pairs = pairs.into_iter().map(|(x, y)| (stats::without_noise(x), stats::without_noise(y))).collect();
     }
     // A sampled p depends on the order of the pairs; a sorted one depends on nothing but their values.
     pairs.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.total_cmp(&b.1)));
     let (x, y): (Vec<f64>, Vec<f64>) = pairs.into_iter().unzip();
     match stats::spearman(&x, &y) {
-        Ok(Spearman { rho, p, exact, standard_error, .. }) => {
+        Ok(Spearman { rho, p, exact, standard_error, smallest_p_tied, .. }) => {
             let agreement = if higher_is_better || rho == 0.0 { rho } else { -rho };
             Coefficient {
                 rho: Some(rho),
                 p: Some(p),
                 agreement: Some(agreement),
+                smallest_p: smallest_p_tied,
                 exact: Some(exact),
                 standard_error,
                 over_machines: over_machines(grid, which),
@@ -265,11 +281,6 @@ fn over_machines(grid: &Grid<'_>, which: Detection) -> Option<Interval> {
     }
     let (x, y) = (grid.table(|row| row.proxy)?, grid.table(|row| row.detection(which))?);
     stats::rho_over_machines(x.view(), y.view(), stats::Settings::default()).ok().map(|found| found.interval)
-}
-
-/// To twelve digits: two means that are equal must rank as equal, whichever way their last bits were rounded.
-fn without_noise(mean: f64) -> f64 {
-    format!("{mean:.11e}").parse().unwrap_or(mean)
 }
 
 /// Fills in the adjusted p-values.

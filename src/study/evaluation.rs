@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::challenge::{Challenge, OfficialMetrics};
 use super::training::WeightsMetadata;
 use super::{Error, Recordings, cache_folder};
-use crate::config::{self, DataConfig, EvalConfig, Experiment, TaskConfig};
+use crate::config::{self, DataConfig, EvalConfig, Experiment, Layout, TaskConfig};
 use crate::dataset::{EvaluationClips, LabelledClip};
 use crate::device::OpenDevice;
 use crate::files::{self, Durability};
@@ -52,6 +52,8 @@ pub struct Evaluation {
     pub settings: EvalConfig,
     /// BLAKE3 of the weights.
     pub model: String,
+    /// Fingerprint of the test clips, names and content.
+    pub test_fingerprint: String,
 }
 
 /// Clips by what they served for.
@@ -146,6 +148,9 @@ impl<'a> Judge<'a> {
     ) -> Result<Evaluation, Error> {
         let Self { device, ui, .. } = *self;
         let machine = &manifest.machine;
+        if self.submission.is_some() && recordings.layout() == Layout::Mimii {
+            return Err(Error::NoSubmission(folder.path().to_owned()));
+        }
         let fingerprint = recordings.training_fingerprint(machine)?;
         if fingerprint != manifest.data_fingerprint {
             let short = |hash: &str| hash.get(..8).unwrap_or(hash).to_owned();
@@ -214,6 +219,7 @@ impl<'a> Judge<'a> {
             },
             settings: experiment.eval.clone(),
             model,
+            test_fingerprint: test.fingerprint().to_owned(),
         };
         folder.write_json("eval.json", &evaluation)?;
         if let (Some(below), Some(challenge)) = (self.submission, &challenge) {

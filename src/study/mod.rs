@@ -90,6 +90,13 @@ pub enum Error {
         .0.display()
     )]
     ChangedTraining(PathBuf),
+    /// Files of the challenge for a data set whose clips have no names of their own.
+    #[error(
+        "{}: it is of a MIMII data set, where a normal and an abnormal clip share a file name, so there can be no \
+         submission files; leave --submission out",
+        .0.display()
+    )]
+    NoSubmission(PathBuf),
     /// A test set that no AUC can be had of.
     #[error(
         "all {clips} labelled test clips of machine `{machine}` below {} are {label}: an AUC needs normal and anomalous \

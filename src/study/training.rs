@@ -224,7 +224,7 @@ fn run_family(
     match &trial.experiment.task {
         TaskConfig::Autoencoder(config) => {
             let batch_size = trial.experiment.train.batch_size;
-            logmels.hold()?;
+            let _held = logmels.hold()?;
             let task = AutoencoderTask::new(&trial.machine, config, batch_size, logmels, scaler)?;
             run_task(trial, &task, scaler, device, interrupt, ui)
         }

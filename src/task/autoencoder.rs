@@ -179,7 +179,11 @@ impl ProxyTask for AutoencoderTask<'_> {
         let rows = features.axis_iter_mut(Axis(0));
         let proxy_terms = match kernels::serve(device) {
             // Clips side by side, each as it would be alone: small products gain little from a second thread.
-            true => rows.into_par_iter().zip(spans).map_init(Vec::new, one).collect::<Result<_, _>>(),
+            // Of several errors the first clip's is told, not the first in time.
+            true => {
+                let all: Vec<_> = rows.into_par_iter().zip(spans).map_init(Vec::new, one).collect();
+                all.into_iter().collect::<Result<_, _>>()
+            }
             false => {
                 let mut frames = Vec::new();
                 rows.into_iter().zip(spans).map(|pair| one(&mut frames, pair)).collect()

@@ -32,6 +32,8 @@ fn tensor(values: Vec<f32>, shape: impl Into<Shape>) -> FlexTensor {
 
 impl Kernels for Flex {
     fn linear(x: FlexTensor, weight: FlexTensor, bias: FlexTensor) -> FlexTensor {
+        let ([_, width], [inputs, _]) = (dims(&x), dims(&weight));
+        assert_eq!(width, inputs, "an input of another width than the layer's");
         let (x, weight, bias) = (contiguous(x), contiguous(weight), contiguous(bias));
         let output = dense::linear(values(&x), values(&weight), values(&bias));
         let outputs = values(&bias).len();
@@ -101,7 +103,7 @@ impl Kernels for Flex {
 
     fn mean_absolute_error_backward(x: FlexTensor, target: FlexTensor, gradient: FlexTensor) -> FlexTensor {
         let shape = Shape::from(x.layout().shape().to_vec());
-        let (x, target) = (contiguous(x), contiguous(target));
+        let (x, target, gradient) = (contiguous(x), contiguous(target), contiguous(gradient));
         let (x, target) = (values(&x), values(&target));
         let step = values(&gradient)[0] / x.len() as f32;
         tensor(slices::mean_absolute_error_backward(x, target, step), shape)

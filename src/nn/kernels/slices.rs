@@ -83,9 +83,10 @@ pub fn sum_rows(x: &[f32], channels: usize) -> Vec<f32> {
 /// relu(norm(x)), the batch's mean, its biased variance.
 pub fn norm_relu(x: &[f32], weight: &[f32], bias: &[f32], epsilon: f32) -> (Vec<f32>, Vec<f32>, Vec<f32>) {
     let channels = weight.len();
+    assert!(channels > 0 && x.len() % channels == 0 && bias.len() == channels, "sizes that do not fit");
     let (mean, variance) = column_statistics(x, channels);
     let norm = Norm::new(weight, bias, &mean, &variance, epsilon);
-    // SAFETY: parts of `x` and of the output have whole rows and the same length.
+    // SAFETY: `x` has whole rows and every list a value per channel, as asserted, so every value is written.
     let output = unsafe {
         filled(x.len(), ROWS * channels, |index, output| {
             let x = &x[index * ROWS * channels..][..output.len()];
@@ -145,6 +146,8 @@ fn column_statistics(x: &[f32], channels: usize) -> (Vec<f32>, Vec<f32>) {
 /// x' = gain·(g - Σg/n - d·i²·Σ(g·d)/n), weight' = i·Σ(g·d), bias' = Σg.
 pub fn norm_relu_backward(x: &[f32], gradient: &[f32], norm: &Norm<'_>) -> (Vec<f32>, Vec<f32>, Vec<f32>) {
     let channels = norm.gain.len();
+    let fit = channels > 0 && x.len() % channels == 0 && gradient.len() == x.len();
+    assert!(fit, "sizes that do not fit");
     let rows = x.len() / channels;
     let (mean, bias, gain) = (&norm.mean[..channels], &norm.bias[..channels], &norm.gain[..channels]);
     let sums = with_avx2(
@@ -175,7 +178,7 @@ pub fn norm_relu_backward(x: &[f32], gradient: &[f32], norm: &Norm<'_>) -> (Vec<
     let slope = of_gd.iter().zip(&norm.inverse).map(|(sum, inverse)| sum * inverse * inverse * scale);
     let slope: Vec<f32> = slope.collect();
     let (shift, slope) = (&shift[..channels], &slope[..channels]);
-    // SAFETY: every channel of every row of a part is written.
+    // SAFETY: `x` has whole rows, as asserted, and every channel of every row of a part is written.
     let of_x = unsafe {
         filled(x.len(), ROWS * channels, |index, of_x| {
             let first = index * ROWS * channels;
@@ -209,6 +212,7 @@ fn open(input: f32, gradient: f32) -> f32 {
 
 /// Mean of |x - target|: 1,024 values at a time in f32, then in f64.
 pub fn mean_absolute_error(x: &[f32], target: &[f32]) -> f32 {
+    assert_eq!(x.len(), target.len(), "sizes that do not fit");
     // Collected in order: the sum has one order on any number of threads.
     let parts: Vec<f64> =
         x.par_chunks(VALUES).zip(target.par_chunks(VALUES)).map(|(x, t)| absolute_sum(x, t)).collect();
@@ -241,6 +245,7 @@ fn absolute_sum(x: &[f32], target: &[f32]) -> f64 {
 
 /// `step` · sign(x - target); 0 where both agree, as in PyTorch.
 pub fn mean_absolute_error_backward(x: &[f32], target: &[f32], step: f32) -> Vec<f32> {
+    assert_eq!(x.len(), target.len(), "sizes that do not fit");
     // SAFETY: `x` and `target` have a value for each of the part's.
     unsafe {
         filled(x.len(), VALUES, |index, of_x| {

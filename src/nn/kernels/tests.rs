@@ -151,3 +151,18 @@ fn a_turned_weight_is_taken_for_what_it_is() {
     let stock = x.clone().matmul(weight.clone().transpose());
     assert_near("turned", host(linear(x, weight.transpose(), bias)), host(stock), 1e-5);
 }
+
+#[test]
+#[should_panic(expected = "sizes that do not fit")]
+fn a_bias_of_another_length_is_refused() {
+    let device = Device::flex();
+    let x = Tensor::<2>::ones([3, 3], &device);
+    norm_relu(x, Tensor::ones([3], &device), Tensor::zeros([2], &device), 1e-5);
+}
+
+#[test]
+#[should_panic(expected = "another width")]
+fn an_input_of_another_width_is_refused() {
+    let device = Device::flex();
+    linear(Tensor::ones([6, 4], &device), Tensor::ones([3, 2], &device), Tensor::ones([2], &device));
+}

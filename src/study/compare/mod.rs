@@ -227,7 +227,8 @@ pub fn compare(a: &Path, b: &Path, options: &Options) -> Result<Comparison, Erro
             measured.statistics(weights)
         });
     let names = measured.machines();
-    let mut summaries = summaries(&bootstraps, &measured.reasons()).into_iter();
+    let equal = sections.iter().all(PairedSection::equal);
+    let mut summaries = summaries(&bootstraps, &measured.reasons(), equal).into_iter();
     let mut by_section = measured.sections();
     adjust(&mut by_section);
     let machines = names
@@ -286,31 +287,43 @@ fn year_of(
 fn summaries(
     bootstraps: &[Result<Bootstrap, stats::Error>],
     reasons: &[[Option<String>; 3]],
+    equal: bool,
 ) -> Vec<Summary> {
     let summary = |(nine, why): (&[Result<Bootstrap, stats::Error>], &[Option<String>; 3])| {
         let [auc, pauc, omega] =
-            [0, 1, 2].map(|metric| difference(&nine[3 * metric..], why[metric].as_deref()));
+            [0, 1, 2].map(|metric| difference(&nine[3 * metric..], why[metric].as_deref(), equal));
         Summary { auc, pauc, omega }
     };
     bootstraps.chunks_exact(9).zip(reasons).map(summary).collect()
 }
 
-/// One metric of a, of b, and their difference.
-fn difference(three: &[Result<Bootstrap, stats::Error>], why: Option<&str>) -> Difference {
+/// A standard error that only rounding made.
+const NO_ERROR: f64 = 1e-12;
+
+/// One metric of a, of b, and their difference. Where the resamples are all alike they say nothing of other clips, and there
+/// is no interval, unless the systems are `equal`: their difference is 0 on any clips.
+fn difference(three: &[Result<Bootstrap, stats::Error>], why: Option<&str>, equal: bool) -> Difference {
     let of = |index: usize| three.get(index).and_then(|found| found.as_ref().ok());
     let (a, b, difference) = (of(0), of(1), of(2));
     let failed =
         || three.iter().take(3).find_map(|found| found.as_ref().err()).map(|e| format!("failed to {e}"));
+    let varies = |found: &&Bootstrap| found.standard_error > NO_ERROR;
+    let fixed = difference.is_some_and(|found| !equal && !varies(&found));
+    let alike = || {
+        let why = "no interval: every resample gives the same value; there are too few clips, or the classes are wholly \
+                   apart";
+        fixed.then(|| why.to_owned())
+    };
     Difference {
         a: a.map(|found| found.estimate),
         b: b.map(|found| found.estimate),
         difference: difference.map(|found| found.estimate),
-        interval: difference.map(|found| found.interval),
+        interval: difference.filter(|_| !fixed).map(|found| found.interval),
         standard_error: difference.map(|found| found.standard_error),
-        interval_a: a.map(|found| found.interval),
-        interval_b: b.map(|found| found.interval),
+        interval_a: a.filter(varies).map(|found| found.interval),
+        interval_b: b.filter(varies).map(|found| found.interval),
         undefined_resamples: difference.map_or(0, |found| found.undefined),
-        why: why.map(str::to_owned).or_else(failed),
+        why: why.map(str::to_owned).or_else(failed).or_else(alike),
     }
 }
 

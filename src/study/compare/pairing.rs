@@ -36,6 +36,13 @@ pub(super) struct PairedSection {
     pub scores: Vec<Scores>,
 }
 
+impl PairedSection {
+    /// Whether both systems gave every clip the same score.
+    pub fn equal(&self) -> bool {
+        self.scores.iter().all(|scores| scores.a == scores.b)
+    }
+}
+
 /// Pairs the systems, sorted by machine and section.
 pub(super) fn pair(a: &System, b: &System) -> Result<Vec<PairedSection>, Error> {
     let unpaired = |why: String| Error::Unpaired { a: a.folder.clone(), b: b.folder.clone(), why };

@@ -6,10 +6,11 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::Error;
+use crate::csv_lines::Lines;
 use crate::dataset::Domain;
 use crate::files;
 use crate::official::{self, Year};
-use crate::run::{self, RunFolder};
+use crate::run::{self, RunFolder, Status};
 
 /// Where a system's scores were found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -119,6 +120,9 @@ struct Line {
 fn of_run(run: &RunFolder, notes: &mut Vec<String>) -> Result<Part, Error> {
     let unscored = |why: &str| Error::Unscored { path: run.path().to_owned(), why: why.to_owned() };
     let Some(manifest) = run.manifest()? else { return Err(unscored("there is no manifest.json; train it")) };
+    if let Some(status) = run.status()?.filter(|status| *status != Status::Done) {
+        return Err(unscored(&format!("it is not trained to its end ({status}); train it, then judge it")));
+    }
     let path = run.file("scores.csv");
     let text = match files::read_text(&path) {
         Ok(text) => text,
@@ -129,18 +133,29 @@ fn of_run(run: &RunFolder, notes: &mut Vec<String>) -> Result<Part, Error> {
     };
     let mut sections: BTreeMap<String, Vec<Scored>> = BTreeMap::new();
     let mut unlabelled = 0;
+    let mut lines = Lines::of(text.as_bytes());
+    let header_row = lines.at(0);
     let mut reader = csv::Reader::from_reader(text.as_bytes());
-    let headers = reader.headers().cloned().map_err(|error| row_error(&path, 1, error.to_string()))?;
+    let headers =
+        reader.headers().cloned().map_err(|error| row_error(&path, header_row, error.to_string()))?;
     // A column of optional values that is missing would be read as empty.
     if let Some(column) = COLUMNS.iter().find(|column| !headers.iter().any(|header| header == **column)) {
         let why = format!("there is no column `{column}`; judge the run again with `asdbench eval`");
-        return Err(row_error(&path, 1, why));
+        return Err(row_error(&path, header_row, why));
     }
     for record in reader.records() {
         let record = record.map_err(|error| {
-            row_error(&path, error.position().map_or(1, csv::Position::line), error.to_string())
+            // The crate's text has its own line number, which is another one.
+            let row = lines.of_position(error.position());
+            let why = match error.kind() {
+                csv::ErrorKind::UnequalLengths { expected_len, len, .. } => {
+                    format!("{len} values where the header names {expected_len}; judge the run again with `asdbench eval`")
+                }
+                _ => error.to_string(),
+            };
+            row_error(&path, row, why)
         })?;
-        let row = record.position().map_or(1, csv::Position::line);
+        let row = lines.of_position(record.position());
         let bad = |why: String| row_error(&path, row, why);
         let line: Line = record
             .deserialize(Some(&headers))

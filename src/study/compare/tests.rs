@@ -232,6 +232,17 @@ fn a_damaged_scores_csv_names_its_row() {
             "normal in the one and anomalous in the other",
         ),
     ];
+    // Whatever ends the lines, and however many are blank.
+    let spaced = text.replace(&third, &format!("\n{}", third.replace(",normal,", ",broken,")));
+    let cases = cases.into_iter().chain([
+        (spaced.replace('\n', "\r\n"), "row 5: the label `broken`"),
+        (spaced.replace('\n', "\r"), "row 5: the label `broken`"),
+        (
+            spaced.replace(&third.replace(",normal,", ",broken,"), "x,00"),
+            "row 5: 2 values where the header names",
+        ),
+        (format!("\r\n\r\n{}", text.replace("mahalanobis", "score")), "row 3: there is no column"),
+    ]);
     for (damaged, expected) in cases {
         write(&path, damaged.as_bytes(), Durability::Cached).unwrap();
         // Either way round, the damaged one is named.

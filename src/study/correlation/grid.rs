@@ -1,6 +1,6 @@
 //! A family's results by configuration, machine type and seed, and their means.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use ndarray::Array2;
 use serde::Serialize;
@@ -27,31 +27,40 @@ pub(super) struct Grid<'a> {
     configs: Vec<&'a str>,
     /// All that any configuration has, sorted: sums taken in this order do not depend on that of the rows.
     cells: Vec<Cell<'a>>,
-    rows: HashMap<(&'a str, Cell<'a>), &'a ResultRow>,
+    /// By configuration, of [`Self::cells`] only.
+    rows: HashMap<&'a str, HashMap<Cell<'a>, &'a ResultRow>>,
 }
 
 impl<'a> Grid<'a> {
     /// Of the rows of one family.
     pub(super) fn of(rows: &[&'a ResultRow]) -> Self {
-        let mut grid = Self { configs: Vec::new(), cells: Vec::new(), rows: HashMap::new() };
+        let mut configs = Vec::new();
+        let mut cells = BTreeSet::new();
+        let mut of: HashMap<&str, HashMap<Cell<'_>, &ResultRow>> = HashMap::new();
         for row in rows {
             let cell = (row.machine.as_deref(), row.seed);
-            if !grid.configs.contains(&row.config.as_str()) {
-                grid.configs.push(&row.config);
-            }
-            if !grid.cells.contains(&cell) {
-                grid.cells.push(cell);
-            }
-            grid.rows.insert((&row.config, cell), row);
+            cells.insert(cell);
+            of.entry(&row.config)
+                .or_insert_with(|| {
+                    configs.push(row.config.as_str());
+                    HashMap::new()
+                })
+                .insert(cell, row);
         }
-        grid.cells.sort_unstable();
-        grid
+        Self { configs, cells: cells.into_iter().collect(), rows: of }
     }
 
     /// All configurations of the family on one machine type.
     pub(super) fn on(&self, machine: &str) -> Self {
-        let cells = self.cells.iter().filter(|(of, _)| *of == Some(machine)).copied().collect();
-        Self { configs: self.configs.clone(), cells, rows: self.rows.clone() }
+        let is_of = |cell: &Cell<'_>| cell.0 == Some(machine);
+        let part = |all: &HashMap<Cell<'a>, &'a ResultRow>| {
+            all.iter().filter(|(cell, _)| is_of(cell)).map(|(cell, row)| (*cell, *row)).collect()
+        };
+        Self {
+            configs: self.configs.clone(),
+            cells: self.cells.iter().filter(|cell| is_of(cell)).copied().collect(),
+            rows: self.rows.iter().map(|(config, all)| (*config, part(all))).collect(),
+        }
     }
 
     pub(super) fn configs(&self) -> &[&'a str] {
@@ -72,16 +81,16 @@ impl<'a> Grid<'a> {
 
     /// How many results a configuration has.
     pub(super) fn results(&self, config: &str) -> usize {
-        self.cells.iter().filter(|cell| self.row(config, **cell).is_some()).count()
+        self.rows.get(config).map_or(0, HashMap::len)
     }
 
     fn row(&self, config: &str, cell: Cell<'_>) -> Option<&'a ResultRow> {
-        self.rows.get(&(config, cell)).copied()
+        self.rows.get(config)?.get(&cell).copied()
     }
 
-    /// What configurations lack, in their order.
-    pub(super) fn gaps(&self) -> Vec<Gap> {
-        let of = |config: &'a str| {
+    /// What configurations lack, in their order. There may be configurations × cells of them: never take all.
+    pub(super) fn gaps(&self) -> impl Iterator<Item = Gap> {
+        let of = move |config: &'a str| {
             self.cells.iter().filter(move |cell| self.row(config, **cell).is_none()).map(
                 move |(machine, seed)| Gap {
                     config: config.to_owned(),
@@ -90,7 +99,13 @@ impl<'a> Grid<'a> {
                 },
             )
         };
-        self.configs.iter().flat_map(|config| of(config)).collect()
+        self.configs.iter().flat_map(move |config| of(config))
+    }
+
+    /// How many results configurations lack in all.
+    pub(super) fn gap_count(&self) -> usize {
+        let there: usize = self.rows.values().map(HashMap::len).sum();
+        self.configs.len() * self.cells.len() - there
     }
 
     /// Why the configurations cannot be compared by a detection metric; none where they can.
@@ -109,10 +124,12 @@ impl<'a> Grid<'a> {
                 ));
             }
         }
-        if let Some((first, more)) = self.gaps().split_first() {
+        if let Some(first) = self.gaps().next() {
             let place = place(first.machine.as_deref(), first.seed);
-            let others =
-                if more.is_empty() { String::new() } else { format!(" ({} more are missing)", more.len()) };
+            let others = match self.gap_count() - 1 {
+                0 => String::new(),
+                more => format!(" ({more} more are missing)"),
+            };
             return Some(format!(
                 "config `{}` has no result{place}{others}, and means over different machines or seeds do not compare",
                 first.config

@@ -139,12 +139,36 @@ fn an_incomplete_grid_has_no_coefficient_and_says_where() {
     );
     assert_eq!((found.in_domain_lp.rho, found.in_domain_lp.p, found.in_domain_lp.p_holm), (None, None, None));
     let gap = |config: &str| Gap { config: config.into(), machine: Some("valve".into()), seed: Some(2) };
-    assert_eq!(found.missing, [gap("a"), gap("c")]);
+    assert_eq!((&found.missing[..], found.missing_total), (&[gap("a"), gap("c")][..], 2));
     // What is incomplete has no mean either.
     assert_eq!((found.configurations[0].proxy, found.configurations[0].runs), (None, 2));
     // The machines that all of them have are still comparable.
     let rho: Vec<_> = found.machines.iter().map(|one| (one.machine.as_str(), one.mahalanobis.rho)).collect();
     assert_eq!(rho, [("fan", Some(-1.0)), ("pump", Some(-1.0)), ("valve", None)]);
+}
+
+#[test]
+fn what_thousands_of_configurations_lack_is_counted_and_a_few_are_named() {
+    // Each has a seed of its own: nearly configurations × configurations results are missing.
+    const COUNT: usize = 3000;
+    let names: Vec<String> = (0..COUNT).map(|n| format!("c{n:04}")).collect();
+    let all: Vec<ResultRow> =
+        (0..).zip(&names).map(|(seed, name)| row((name, "fan", seed, 0.1, 0.5))).collect();
+    let found = only(&all);
+    assert_eq!((found.n, found.missing_total), (COUNT, COUNT * (COUNT - 1)));
+    let seeds: Vec<Option<u64>> = found.missing.iter().map(|gap| gap.seed).collect();
+    assert_eq!(seeds, (1..=MISSING_SHOWN as u64).map(Some).collect::<Vec<_>>());
+    assert!(found.missing.iter().all(|gap| gap.config == "c0000"));
+    let why = found.mahalanobis.why.as_deref().unwrap();
+    let expected = format!(
+        "config `c0000` has no result on machine `fan` with seed 1 ({} more",
+        COUNT * (COUNT - 1) - 1
+    );
+    assert!(why.starts_with(&expected), "{why}");
+    // About 200 bytes a configuration; the document of all that is missing would have 900 MB.
+    assert!(serde_json::to_string(&found).unwrap().len() < 1_000_000);
+    let complete = serde_json::to_value(only(&three())).unwrap();
+    assert_eq!((complete.get("missing"), complete.get("missing_total")), (None, None));
 }
 
 #[test]

@@ -5,10 +5,8 @@ use std::path::Path;
 use csv::{ReaderBuilder, StringRecord, Trim};
 
 use super::{COLUMNS, Error, Origin, ResultRow};
+use crate::csv_lines::{self, Lines};
 use crate::files;
-
-/// UTF-8's byte order mark, which spreadsheets write.
-const BOM: &[u8] = b"\xEF\xBB\xBF";
 
 /// The rows of a results CSV.
 ///
@@ -27,16 +25,16 @@ pub fn read_csv(path: &Path) -> Result<Vec<ResultRow>, Error> {
 /// Text that is not UTF-8; a column that is missing, unknown or there twice; a row of another length; a value that is not
 /// what its column holds; no row at all. Every message names file and line.
 pub fn parse_csv(bytes: &[u8], path: &Path) -> Result<Vec<ResultRow>, Error> {
-    let text = text(bytes, path)?;
+    let text = csv_lines::text(bytes).map_err(|error| invalid(path, error.line(), error.to_string()))?;
     let mut reader =
         ReaderBuilder::new().has_headers(false).flexible(true).trim(Trim::All).from_reader(text.as_bytes());
     let mut columns: Option<[usize; 10]> = None;
     let mut rows = Vec::new();
-    let mut lines = Lines::of(text);
+    let mut lines = Lines::of(text.as_bytes());
     for record in reader.records() {
         // The text is UTF-8 and rows may have any length, so that nothing is left that could fail.
         let record = record.map_err(|error| invalid(path, 1, error.to_string()))?;
-        let line = lines.of_record(record.position().map_or(0, csv::Position::byte));
+        let line = lines.of_position(record.position());
         let Some(columns) = &columns else {
             columns = Some(header(&record).map_err(|why| invalid(path, line, why))?);
             continue;
@@ -57,54 +55,12 @@ pub fn parse_csv(bytes: &[u8], path: &Path) -> Result<Vec<ResultRow>, Error> {
     }
 }
 
-/// Line numbers of records. Those of the `csv` crate are of the end of the record before: with Windows line ends or blank
-/// lines they are too small.
-struct Lines<'a> {
-    bytes: &'a [u8],
-    at: usize,
-    line: u64,
-}
-
-impl<'a> Lines<'a> {
-    fn of(text: &'a str) -> Self {
-        Self { bytes: text.as_bytes(), at: 0, line: 1 }
-    }
-
-    /// Of the record before which the reader stood at `byte`; records are asked for in their order.
-    fn of_record(&mut self, byte: u64) -> u64 {
-        let byte = usize::try_from(byte).unwrap_or(usize::MAX);
-        while let Some(&character) = self.bytes.get(self.at) {
-            let between = matches!(character, b'\r' | b'\n');
-            if self.at >= byte && !between {
-                break;
-            }
-            // A lone carriage return ends a line too, for the `csv` crate and for old spreadsheets.
-            let lone = character == b'\r' && self.bytes.get(self.at + 1) != Some(&b'\n');
-            self.line += u64::from(character == b'\n' || lone);
-            self.at += 1;
-        }
-        self.line
-    }
-}
-
 fn invalid(path: &Path, line: u64, why: String) -> Error {
     Error::Invalid { origin: Origin::line(path, line), why }
 }
 
 fn expected() -> String {
     COLUMNS.join(",")
-}
-
-fn text<'a>(bytes: &'a [u8], path: &Path) -> Result<&'a str, Error> {
-    let bytes = bytes.strip_prefix(BOM).unwrap_or(bytes);
-    if bytes.starts_with(b"\xFF\xFE") || bytes.starts_with(b"\xFE\xFF") {
-        return Err(invalid(path, 1, "the file is UTF-16; save it as CSV in UTF-8".into()));
-    }
-    std::str::from_utf8(bytes).map_err(|error| {
-        let before = &bytes[..error.valid_up_to()];
-        let line = 1 + before.iter().filter(|&&byte| byte == b'\n').count() as u64;
-        invalid(path, line, "this is not UTF-8 text; save the file as CSV in UTF-8".into())
-    })
 }
 
 /// The place of each of [`COLUMNS`] in a row.

@@ -43,6 +43,8 @@ struct EvalFile {
     /// `[eval]` as it was used.
     #[serde(default)]
     settings: serde_json::Value,
+    #[serde(default)]
+    test_fingerprint: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -64,12 +66,12 @@ struct Auc {
 /// A source that is not there or holds no results, a damaged file, rows that contradict one another.
 pub fn gather(sources: &[PathBuf]) -> Result<Gathered, study::Error> {
     let mut gathered = Gathered { rows: Vec::new(), left_out: Vec::new(), warnings: Vec::new() };
-    let (mut seen, mut settings) = (HashSet::new(), HashMap::new());
+    let (mut seen, mut settings, mut tests) = (HashSet::new(), HashMap::new(), HashMap::new());
     for source in sources {
         if source.is_file() {
             gathered.rows.extend(read_csv(source)?);
         } else if source.is_dir() {
-            gathered.add_runs(source, &mut seen, &mut settings)?;
+            gathered.add_runs(source, &mut seen, &mut settings, &mut tests)?;
         } else {
             return Err(Error::NoSource(source.clone()).into());
         }
@@ -81,12 +83,14 @@ pub fn gather(sources: &[PathBuf]) -> Result<Gathered, study::Error> {
 }
 
 impl Gathered {
-    /// `settings` are the first ones of every family, and the run that has them.
+    /// `settings` are the first ones of every family, `tests` the first test clips of every machine, and the run that
+    /// has them.
     fn add_runs(
         &mut self,
         source: &Path,
         seen: &mut HashSet<PathBuf>,
         settings: &mut HashMap<String, (serde_json::Value, PathBuf)>,
+        tests: &mut HashMap<String, (String, PathBuf)>,
     ) -> Result<(), study::Error> {
         let folders = RunFolder::find(source)?;
         let mut judged = false;
@@ -98,6 +102,11 @@ impl Gathered {
                 continue;
             }
             judged = true;
+            // Trained anew, or damaged, since it was judged.
+            if !matches!(folder.status()?, None | Some(Status::Done)) {
+                self.left_out.push(LeftOut { path: path.to_owned(), why: why_without_results(folder)? });
+                continue;
+            }
             // One run may be named in several ways: `runs`, `./runs`, a link to it.
             if !seen.insert(path.canonicalize().unwrap_or_else(|_| path.to_owned())) {
                 continue;
@@ -111,6 +120,17 @@ impl Gathered {
                 .into(),
                 other => study::Error::from(other),
             })?;
+            if let Some(found) = &run.test_fingerprint {
+                let first =
+                    tests.entry(run.machine.clone()).or_insert_with(|| (found.clone(), path.to_owned()));
+                if first.0 != *found {
+                    self.warnings.push(format!(
+                        "{} was judged on other test clips than {}: their results do not compare",
+                        path.display(),
+                        first.1.display()
+                    ));
+                }
+            }
             let (first, of) =
                 settings.entry(run.family.clone()).or_insert_with(|| (run.settings.clone(), path.to_owned()));
             if *first != run.settings {
