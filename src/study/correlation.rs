@@ -126,7 +126,7 @@ impl Coefficient {
     }
 }
 
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde gives a reference")]
+/// As serde asks, which gives a reference.
 fn is_zero(count: &usize) -> bool {
     *count == 0
 }
