@@ -21,6 +21,8 @@ pub mod stats;
 
 pub mod linalg;
 
+pub mod nn;
+
 pub mod config;
 
 pub mod dataset;
@@ -28,8 +30,6 @@ pub mod dataset;
 pub mod official;
 
 pub mod device;
-
-pub mod nn;
 
 pub mod run;
 

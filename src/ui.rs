@@ -121,6 +121,7 @@ pub struct EpochBar {
     name: String,
     epochs: usize,
     batches: usize,
+    warned: bool,
 }
 
 impl EpochBar {
@@ -135,7 +136,7 @@ impl EpochBar {
             bar.set_style(style);
         }
         bar.set_prefix(name.to_owned());
-        Self { bar, ui: ui.clone(), name: name.to_owned(), epochs, batches }
+        Self { bar, ui: ui.clone(), name: name.to_owned(), epochs, batches, warned: false }
     }
 
     /// Take the bar away and say how it ended.
@@ -166,11 +167,18 @@ impl Observer for EpochBar {
     }
 
     fn epoch(&mut self, line: &EpochLine) {
+        // Once for each time that it begins: the metrics have it for every epoch.
+        if let Some(warning) = line.warning.as_ref().filter(|_| !self.warned) {
+            self.ui.warn(&format!("{}: epoch {}: {warning}", self.name, line.epoch));
+        }
+        self.warned = line.warning.is_some();
         if self.ui.drawn {
             return;
         }
+        let signals: String =
+            line.signals.iter().map(|(name, value)| format!(" {name} {value:.4}")).collect();
         self.ui.say(&format!(
-            "{}: epoch {}/{} loss {:.6} lr {:.2e} {:.0} examples/s",
+            "{}: epoch {}/{} loss {:.6}{signals} lr {:.2e} {:.0} examples/s",
             self.name, line.epoch, self.epochs, line.loss, line.lr, line.examples_per_s
         ));
     }

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use ndarray::Array2;
 
-use super::mel::{LANES, SparseFilters};
+use super::mel::{LANES, SparseFilters, edges_hz};
 use super::spec::LogMelSpec;
 use super::stft::{FrameBuffers, Stft};
 use super::{ChannelChoice, Error, read_wav, resample};
@@ -20,8 +20,8 @@ const DB_PER_OCTAVE: f32 = 3.010_3;
 /// reading the file (`benches/audio.rs`).
 pub struct LogMel {
     spec: LogMelSpec,
-    stft: Stft,
-    filters: SparseFilters,
+    pub(super) stft: Stft,
+    pub(super) filters: SparseFilters,
 }
 
 /// One thread's work space; fits itself to the front end that it is used with.
@@ -50,6 +50,13 @@ impl LogMel {
     #[must_use]
     pub fn spec(&self) -> &LogMelSpec {
         &self.spec
+    }
+
+    /// Edges of the mel bands in Hz, `n_mels + 2` of them: band i rises from edge i to its centre at edge i + 1 and
+    /// falls to edge i + 2.
+    #[must_use]
+    pub fn band_edges_hz(&self) -> Vec<f64> {
+        edges_hz(&self.spec)
     }
 
     /// Number of frames of a clip of `n_samples` at the front end's rate: 1 + n_samples / hop.
@@ -109,11 +116,16 @@ impl LogMel {
     /// another length.
     pub fn compute_into(&self, samples: &[f32], scratch: &mut Scratch, out: &mut [f32]) -> Result<(), Error> {
         self.mel_into(samples, scratch, out)?;
+        self.decibels(out);
+        Ok(())
+    }
+
+    /// Turns bands into dB in place: 10·log10(max(band, floor)).
+    pub(super) fn decibels(&self, bands: &mut [f32]) {
         let floor = self.spec.floor as f32;
-        for value in out {
+        for value in bands {
             *value = DB_PER_OCTAVE * log2(value.max(floor));
         }
-        Ok(())
     }
 
     /// The linear mel spectrogram, `[frames, n_mels]` row-major: what the logarithm is taken of.
@@ -138,17 +150,22 @@ impl LogMel {
         min_frames: usize,
         scratch: &mut Scratch,
     ) -> Result<Array2<f32>, Error> {
-        let wave = read_wav(path, channel)?;
-        let mut compute = |samples: &[f32]| {
-            self.check_length(samples.len(), min_frames)?;
-            self.compute_with(samples, scratch)
-        };
-        let logmel = if wave.rate_hz == self.spec.rate_hz {
-            compute(&wave.samples)
-        } else {
-            resample(&wave.samples, wave.rate_hz, self.spec.rate_hz).and_then(|samples| compute(&samples))
-        };
+        let samples = self.read_clip(path, channel)?;
+        let logmel =
+            self.check_length(samples.len(), min_frames).and_then(|()| self.compute_with(&samples, scratch));
         logmel.map_err(|error| error.in_file(path))
+    }
+
+    /// Reads a clip and resamples it where its rate is another than the front end's.
+    ///
+    /// # Errors
+    /// As [`read_wav`] and [`resample`]; each names the file.
+    pub fn read_clip(&self, path: &Path, channel: ChannelChoice) -> Result<Vec<f32>, Error> {
+        let wave = read_wav(path, channel)?;
+        if wave.rate_hz == self.spec.rate_hz {
+            return Ok(wave.samples);
+        }
+        resample(&wave.samples, wave.rate_hz, self.spec.rate_hz).map_err(|error| error.in_file(path))
     }
 
     fn mel_into(&self, samples: &[f32], scratch: &mut Scratch, out: &mut [f32]) -> Result<(), Error> {
@@ -180,7 +197,7 @@ impl LogMel {
     }
 
     /// Turns |X|² into |X|^power.
-    fn raise(&self, spectrum: &mut [f32]) {
+    pub(super) fn raise(&self, spectrum: &mut [f32]) {
         let power = self.spec.power;
         if power == 1.0 {
             for value in spectrum {
@@ -199,7 +216,8 @@ impl LogMel {
 ///
 /// The compiler makes a vector loop of it, which calls of the system's `log2f` cannot become; and it
 /// gives the same bits with every system library. Largest error 4e-7 beside the rounding of the result.
-fn log2(x: f32) -> f32 {
+#[inline]
+pub(super) fn log2(x: f32) -> f32 {
     // x = m · 2^e with m in [√½, √2): the exponent is counted from the bits of √½.
     const ROOT_HALF: u32 = 0x3F35_04F3;
     let exponent = x.to_bits().wrapping_sub(ROOT_HALF).cast_signed() >> 23;

@@ -32,11 +32,12 @@ pub(super) const LANES: usize = 8;
 /// A bin lies in two triangles at most, so 128 filters of 513 bins hold 1,022 weights instead of
 /// 65,664. The runs are short; the sum over one would be too short for vector registers, so
 /// [`LANES`] frames are summed at once.
+#[derive(Debug, Default)]
 pub(super) struct SparseFilters {
     /// First bin and place in `weights` of each filter.
-    runs: Vec<(usize, std::ops::Range<usize>)>,
+    pub(super) runs: Vec<(usize, std::ops::Range<usize>)>,
     /// The weights of all filters, one run behind the other.
-    weights: Vec<f32>,
+    pub(super) weights: Vec<f32>,
 }
 
 impl SparseFilters {
@@ -82,7 +83,7 @@ fn triangles(bins_hz: &[f64], edges_hz: &[f64]) -> Array2<f32> {
 }
 
 /// Band edges in Hz, `n_mels + 2` of them.
-fn edges_hz(spec: &LogMelSpec) -> Vec<f64> {
+pub(super) fn edges_hz(spec: &LogMelSpec) -> Vec<f64> {
     match spec.mel {
         MelScale::Slaney => edges_slaney(spec),
         MelScale::Htk => edges_htk(spec).into_iter().map(f64::from).collect(),

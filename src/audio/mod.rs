@@ -5,6 +5,7 @@
 //! [`LogMel::compute_into`] → [`windows`]. [`LogMel::compute_clip`] takes all but the last step at
 //! once and names the file in every error.
 
+pub mod augment;
 mod error;
 mod logmel;
 mod mel;
@@ -16,6 +17,7 @@ mod wav;
 mod wav_out;
 mod windows;
 
+pub use augment::{AugmentSpec, Augmenter, ViewPlan, ViewScratch};
 pub use error::Error;
 pub use logmel::{LogMel, Scratch};
 pub use mel::mel_filters;

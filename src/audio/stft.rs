@@ -70,15 +70,27 @@ impl Stft {
         spectra: &mut [[f32; LANES]],
         lane: usize,
     ) {
+        for (lanes, bin) in spectra.iter_mut().zip(self.spectrum(samples, index, buffers)) {
+            // An overflow becomes infinite here and is found by the caller.
+            lanes[lane] = bin.norm_sqr() as f32;
+        }
+    }
+
+    /// Complex spectrum of frame `index`: `n_fft / 2 + 1` bins.
+    ///
+    /// `samples` must hold at least [`Stft::min_samples_of_padding`].
+    pub fn spectrum<'a>(
+        &self,
+        samples: &[f32],
+        index: usize,
+        buffers: &'a mut FrameBuffers,
+    ) -> &'a [Complex<f64>] {
         buffers.fit(self);
         self.window_frame(samples, index, &mut buffers.frame);
         self.fft
             .process_with_scratch(&mut buffers.frame, &mut buffers.spectrum, &mut buffers.fft)
             .expect("the buffers were sized by the plan");
-        for (lanes, bin) in spectra.iter_mut().zip(&buffers.spectrum) {
-            // An overflow becomes infinite here and is found by the caller.
-            lanes[lane] = bin.norm_sqr() as f32;
-        }
+        &buffers.spectrum
     }
 
     /// Cuts frame `index` out of the padded clip and applies the window.
@@ -121,6 +133,6 @@ impl FrameBuffers {
 }
 
 /// The periodic Hann window: sin²(πn/N), as `scipy.signal.get_window("hann", N)`.
-fn hann_periodic(length: usize) -> Vec<f64> {
+pub(super) fn hann_periodic(length: usize) -> Vec<f64> {
     (0..length).map(|n| 0.5 - 0.5 * (TAU * n as f64 / length as f64).cos()).collect()
 }

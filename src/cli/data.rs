@@ -2,8 +2,9 @@
 
 use std::path::PathBuf;
 
-use clap::Args;
+use clap::{Args, Subcommand};
 
+use super::preview_augment::{self, PreviewAugmentArgs};
 use super::{Context, Failure};
 use crate::audio::ChannelChoice;
 use crate::config::{DataConfig, Layout};
@@ -13,7 +14,23 @@ use crate::study::Error;
 
 /// Arguments of `asdbench data`.
 #[derive(Args, Debug)]
+#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
 pub struct DataArgs {
+    #[command(subcommand)]
+    command: Option<DataCommand>,
+    #[command(flatten)]
+    index: Option<IndexArgs>,
+}
+
+#[derive(Subcommand, Debug)]
+enum DataCommand {
+    /// Write views of a clip as contrastive learning sees them: WAVs to hear, a picture to look at
+    PreviewAugment(PreviewAugmentArgs),
+}
+
+/// Arguments of `asdbench data DIR`.
+#[derive(Args, Debug)]
+struct IndexArgs {
     /// The data set's root: the folder that holds one folder per machine type
     dir: PathBuf,
     /// Naming scheme, where it is not found by itself: dcase2020 to dcase2026, mimii
@@ -32,8 +49,17 @@ fn layout(text: &str) -> Result<Layout, String> {
     serde_json::from_value(value).map_err(|error| error.to_string())
 }
 
-/// Index and audit; problems are shown, and are a failure of this command only when it is strict.
+/// One of the two.
 pub fn run(args: &DataArgs, context: &Context) -> Result<(), Failure> {
+    match (&args.command, &args.index) {
+        (Some(DataCommand::PreviewAugment(args)), _) => preview_augment::run(args, context),
+        (None, Some(args)) => index(args, context),
+        (None, None) => unreachable!("the folder is required where there is no subcommand"),
+    }
+}
+
+/// Index and audit; problems are shown, and are a failure of this command only when it is strict.
+fn index(args: &IndexArgs, context: &Context) -> Result<(), Failure> {
     let config = DataConfig {
         root: Some(args.dir.clone()),
         layout: args.layout,

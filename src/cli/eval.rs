@@ -73,14 +73,16 @@ fn print(
     failures: &[(&RunFolder, Error)],
     context: &Context,
 ) -> Result<(), Failure> {
-    let proxy = evaluated.first().map_or("proxy".into(), |e| {
-        format!(
-            "{} ({})",
-            e.proxy.name,
-            if e.proxy.higher_is_better { "higher is better" } else { "lower is better" }
-        )
-    });
-    let columns = [
+    let sense =
+        |e: &Evaluation| if e.proxy.higher_is_better { "higher is better" } else { "lower is better" };
+    let titled = |e: &Evaluation| format!("{} ({})", e.proxy.name, sense(e));
+    // Families measure their proxies differently: then each row names its own.
+    let mixed = evaluated.iter().any(|e| e.family != evaluated[0].family);
+    let proxy = match evaluated.first() {
+        Some(first) if !mixed => titled(first),
+        _ => "proxy".to_owned(),
+    };
+    let mut columns = vec![
         ("machine", Align::Left),
         ("config", Align::Left),
         ("seed", Align::Right),
@@ -93,10 +95,14 @@ fn print(
         ("pAUC %", Align::Right),
         ("Ω %", Align::Right),
     ];
+    if mixed {
+        columns.insert(1, ("family", Align::Left));
+        columns.insert(5, ("measured by", Align::Left));
+    }
     let mut table = Table::new(&columns);
     let percent = |auc: Option<f64>| auc.map_or_else(Cell::none, Cell::percent);
     for one in evaluated {
-        table.row([
+        let mut row = vec![
             Cell::from(one.machine.as_str()),
             one.config.as_str().into(),
             one.seed.to_string().into(),
@@ -108,7 +114,12 @@ fn print(
             percent(one.official.auc_target),
             percent(one.official.pauc),
             percent(one.official.omega),
-        ]);
+        ];
+        if mixed {
+            row.insert(1, one.family.as_str().into());
+            row.insert(5, titled(one).into());
+        }
+        table.row(row);
         for why in reasons(one) {
             context.ui.warn(&format!("{}: {why}", one.path));
         }
@@ -121,10 +132,11 @@ fn print(
     context.print(|out| report::print(out, context.format, &table, &document))
 }
 
-/// Why values of an evaluation are missing.
+/// Why values of an evaluation are missing, and what must be known of others.
 fn reasons(one: &Evaluation) -> Vec<String> {
     let all = [
         ("proxy", &one.proxy.why),
+        ("proxy", &one.proxy.note),
         ("in-domain linear probe", &one.linear_probe.in_domain.why),
         ("out-domain linear probe", &one.linear_probe.out_domain.why),
         ("Mahalanobis", &one.mahalanobis.aucs.why),

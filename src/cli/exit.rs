@@ -104,17 +104,17 @@ fn study_code(error: &study::Error) -> u8 {
     use study::Error;
     match error {
         Error::Config(_) | Error::ChangedTraining(_) => CONFIG,
-        Error::Training(train::Error::Device(_)) | Error::Task(task::Error::Device(_)) | Error::Device(_) => {
-            DEVICE
-        }
+        Error::Training(train::Error::Device(_) | train::Error::Precision(_))
+        | Error::Task(task::Error::Device(_))
+        | Error::Device(_) => DEVICE,
         Error::File(_)
         | Error::Task(task::Error::File(_))
         | Error::Training(
             train::Error::File(_) | train::Error::Weights(_) | train::Error::Checkpoint { .. },
         )
         | Error::Run(crate::run::Error::File(_)) => INTERNAL,
-        // It is the learning rate that must change.
-        Error::Training(train::Error::Diverged { .. }) => CONFIG,
+        // It is the learning rate, or the number format, that must change.
+        Error::Training(train::Error::Diverged { .. } | train::Error::Overflow) => CONFIG,
         Error::Data(dataset::Error::SynthValue { .. }) => USAGE,
         Error::Data(dataset::Error::Files(_)) => INTERNAL,
         Error::Training(train::Error::Task(error)) => match error {

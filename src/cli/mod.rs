@@ -8,6 +8,7 @@ mod demo;
 mod devices;
 mod eval;
 mod exit;
+mod preview_augment;
 mod score;
 mod shell;
 mod synth;

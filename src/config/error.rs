@@ -25,6 +25,11 @@ pub enum Error {
     /// No data folder was given where one is needed.
     #[error("{NO_DATA_ROOT}")]
     NoDataRoot,
+    /// Views are asked of a family that has none.
+    #[error(
+        "a configuration of family `{0}` makes no views of clips; name one of a contrastive family, such as configs/simclr.toml"
+    )]
+    NoViews(&'static str),
     /// The result could not be written.
     #[error("failed to write the output")]
     Output(#[from] io::Error),
@@ -113,6 +118,7 @@ impl Error {
             Self::NoDataRoot => {
                 render(&Diagnosis::new(NO_DATA_ROOT).help(NO_DATA_ROOT_HELP.to_owned()), color)
             }
+            Self::NoViews(_) => render(&Diagnosis::new(self.to_string()), color),
             Self::Output(source) => render(&Diagnosis::new(format!("{self}: {source}")), color),
         }
     }
@@ -120,12 +126,13 @@ impl Error {
     /// The problems of several configurations as one error.
     #[must_use]
     pub fn join(errors: impl IntoIterator<Item = Self>) -> Self {
-        let diagnoses = |error| match error {
+        let diagnoses = |error: Self| match error {
             Self::Read(one) | Self::Syntax(one) | Self::Cycle(one) => vec![*one],
             Self::Invalid(all) => all,
             Self::NoDataRoot => {
                 vec![Diagnosis::new(NO_DATA_ROOT).help(NO_DATA_ROOT_HELP.to_owned())]
             }
+            Self::NoViews(_) => vec![Diagnosis::new(error.to_string())],
             Self::Output(source) => vec![Diagnosis::new(format!("failed to write the output: {source}"))],
         };
         Self::Invalid(errors.into_iter().flat_map(diagnoses).collect())

@@ -38,7 +38,7 @@ pub(super) fn outside_training(path: &str) -> bool {
 }
 
 impl Experiment {
-    /// The proxy task's family, as in `[task.<family>]` and in the runs folder.
+    /// The proxy task's family, as in the study's tables and in the runs folder.
     #[must_use]
     pub fn family(&self) -> &'static str {
         self.task.family()
@@ -74,6 +74,8 @@ impl Experiment {
     /// Rules between settings; each one alone is checked against the schema.
     pub(super) fn check(&self, problems: &mut Vec<Problem>) {
         self.frontend.check("frontend", problems);
+        self.task.check(&self.frontend, problems);
+        self.train.check(problems);
     }
 }
 

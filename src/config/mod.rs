@@ -39,5 +39,8 @@ pub use load::{load, load_str};
 pub use resolved::{Resolved, Setting};
 pub use schema::{json_schema, json_schema_text};
 pub use source::Origin;
-pub use task::{AutoencoderConfig, ReconstructionLoss, TaskConfig};
+pub use task::{
+    AutoencoderConfig, ClassLabel, ClassificationConfig, ClassificationLoss, ContrastiveConfig,
+    ContrastiveMethod, LinearPhaseConfig, MarginConfig, ReconstructionLoss, TaskConfig,
+};
 pub use train::{OptimizerConfig, ScheduleConfig, TrainConfig};

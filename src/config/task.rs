@@ -1,14 +1,30 @@
-//! `[task.<family>]`: the proxy task that is trained.
+//! `[task.<kind>]`: the proxy task that is trained.
+
+mod classification;
+mod contrastive;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// The proxy task, one table per family: `[task.autoencoder]`.
+use super::check::Problem;
+use super::frontend::FrontendConfig;
+use crate::audio::AugmentSpec;
+use crate::nn::resnet::STRIDE;
+pub use classification::{
+    ClassLabel, ClassificationConfig, ClassificationLoss, LinearPhaseConfig, MarginConfig,
+};
+pub use contrastive::{ContrastiveConfig, ContrastiveMethod};
+
+/// The proxy task, one table per kind: `[task.autoencoder]`.
 #[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, PartialEq)]
 #[serde(rename_all = "kebab-case")]
 pub enum TaskConfig {
     /// Reconstruct windows of log-mel frames.
     Autoencoder(AutoencoderConfig),
+    /// Name the class of a clip.
+    Classification(ClassificationConfig),
+    /// Bring two views of a clip together.
+    Contrastive(ContrastiveConfig),
 }
 
 /// Reconstruct windows of log-mel frames through a bottleneck.
@@ -54,11 +70,13 @@ impl Default for AutoencoderConfig {
 }
 
 impl TaskConfig {
-    /// The family's name, as in `[task.<family>]` and in the runs folder.
+    /// The family that the study counts it to: the name in the runs folder and in tables, such as `arcface`.
     #[must_use]
     pub fn family(&self) -> &'static str {
         match self {
             Self::Autoencoder(_) => "autoencoder",
+            Self::Classification(classification) => classification.family(),
+            Self::Contrastive(contrastive) => contrastive.family(),
         }
     }
 
@@ -67,6 +85,48 @@ impl TaskConfig {
     pub fn slug(&self) -> String {
         match self {
             Self::Autoencoder(ae) => format!("h{}-b{}", ae.hidden, ae.bottleneck),
+            Self::Classification(classification) => classification.slug(),
+            Self::Contrastive(contrastive) => contrastive.slug(),
+        }
+    }
+
+    /// The least number of frames that a clip needs.
+    #[must_use]
+    pub fn min_frames(&self) -> usize {
+        match self {
+            Self::Autoencoder(ae) => ae.frames,
+            Self::Classification(_) | Self::Contrastive(_) => STRIDE,
+        }
+    }
+
+    /// Whether one network learns the clips of all machine types.
+    #[must_use]
+    pub fn is_joint(&self) -> bool {
+        matches!(self, Self::Classification(of) if of.label == ClassLabel::MachineSection)
+    }
+
+    /// How views are made, in the families that have views.
+    #[must_use]
+    pub fn augment(&self) -> Option<&AugmentSpec> {
+        match self {
+            Self::Contrastive(contrastive) => Some(&contrastive.augment),
+            Self::Autoencoder(_) | Self::Classification(_) => None,
+        }
+    }
+
+    /// Rules between settings; the range of each alone stands in the schema.
+    pub(super) fn check(&self, frontend: &FrontendConfig, problems: &mut Vec<Problem>) {
+        if let Some(augment) = self.augment() {
+            let found = augment.check("task.contrastive.augment");
+            problems.extend(found.into_iter().map(|(path, message)| Problem::new(&path, message)));
+        }
+        let n_mels = frontend.logmel.n_mels;
+        if !matches!(self, Self::Autoencoder(_)) && n_mels < STRIDE {
+            let message = format!("`frontend.logmel.n_mels` is {n_mels}, less than the network's stride");
+            problems.push(
+                Problem::new("frontend.logmel.n_mels", message)
+                    .help(format!("a residual network needs {STRIDE} mel bands or more")),
+            );
         }
     }
 }
@@ -76,10 +136,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_family_is_the_name_of_its_table() {
-        let task = TaskConfig::default();
-        let table = serde_json::to_value(&task).unwrap();
-        assert!(table.get(task.family()).is_some(), "{table}");
+    fn families_are_those_of_the_study_s_tables() {
+        let classification =
+            |loss| TaskConfig::Classification(ClassificationConfig { loss, ..Default::default() }).family();
+        let contrastive =
+            |method| TaskConfig::Contrastive(ContrastiveConfig { method, ..Default::default() }).family();
+        let families = [
+            TaskConfig::default().family(),
+            classification(ClassificationLoss::CrossEntropy),
+            classification(ClassificationLoss::Arcface),
+            contrastive(ContrastiveMethod::Simclr),
+            contrastive(ContrastiveMethod::Simsiam),
+        ];
+        assert_eq!(families, ["autoencoder", "ce", "arcface", "simclr", "simsiam"]);
     }
 
     #[test]
@@ -87,5 +156,8 @@ mod tests {
         let task =
             TaskConfig::Autoencoder(AutoencoderConfig { hidden: 64, bottleneck: 16, ..Default::default() });
         assert_eq!(task.slug(), "h64-b16");
+        let toy = ClassificationConfig { width: 8, label: ClassLabel::Attribute, ..Default::default() };
+        assert_eq!(TaskConfig::Classification(toy).slug(), "resnet18-w8-attribute");
+        assert_eq!(TaskConfig::Contrastive(ContrastiveConfig::default()).slug(), "resnet18");
     }
 }

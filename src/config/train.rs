@@ -3,6 +3,9 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::check::Problem;
+use crate::nn::precision::Precision;
+
 /// The training loop.
 #[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, PartialEq)]
 #[serde(default, deny_unknown_fields)]
@@ -20,6 +23,15 @@ pub struct TrainConfig {
     /// Seconds between two checkpoints; 0 writes one whenever there is a chance.
     #[schemars(range(min = 0.0))]
     pub checkpoint_every_s: f64,
+    /// Equal parts that a batch goes through the network in, to fit a smaller device; their gradients are summed before
+    /// the step. Batch statistics are of a part, and SimCLR's negatives come from it.
+    #[schemars(range(min = 1, max = 1_048_576))]
+    pub accumulate: usize,
+    /// Number format of the operands of convolutions and of dense layers while training.
+    pub precision: Precision,
+    /// Longest gradient, over all parameters together: longer ones are scaled down to it; none where left out.
+    #[schemars(extend("exclusiveMinimum" = 0.0))]
+    pub clip_norm: Option<f64>,
     /// AdamW.
     pub optimizer: OptimizerConfig,
     /// The learning rate over the epochs.
@@ -59,6 +71,29 @@ pub struct ScheduleConfig {
     pub gamma: f64,
 }
 
+impl TrainConfig {
+    /// Examples that go through the network at once.
+    #[must_use]
+    pub fn part_size(&self) -> usize {
+        self.batch_size / self.accumulate
+    }
+
+    /// Rules between settings; the range of each alone stands in the schema.
+    pub(super) fn check(&self, problems: &mut Vec<Problem>) {
+        let Self { batch_size, accumulate, .. } = *self;
+        if !batch_size.is_multiple_of(accumulate) || batch_size / accumulate < 2 {
+            let message = format!(
+                "`train.accumulate` is {accumulate}, which does not divide a batch of {batch_size} evenly"
+            );
+            problems.push(
+                Problem::new("train.accumulate", message)
+                    .related(&["train.batch_size"])
+                    .help("each part needs the same number of examples, at least 2"),
+            );
+        }
+    }
+}
+
 impl Default for TrainConfig {
     fn default() -> Self {
         Self {
@@ -66,6 +101,9 @@ impl Default for TrainConfig {
             batch_size: 512,
             seeds: vec![0],
             checkpoint_every_s: 60.0,
+            accumulate: 1,
+            precision: Precision::F32,
+            clip_norm: None,
             optimizer: OptimizerConfig::default(),
             schedule: ScheduleConfig::default(),
         }

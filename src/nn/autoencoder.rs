@@ -8,11 +8,10 @@
 //! linear. 640 = 5 frames × 128 mel bins (study, section III-B).
 
 use burn::module::Module;
-use burn::nn::Linear;
 use burn::tensor::Tensor;
 
 use super::init::Init;
-use super::linear::{self, linear};
+use super::linear::Linear;
 use super::norm::BatchNorm;
 
 /// The sizes of an [`Autoencoder`].
@@ -38,13 +37,13 @@ struct Block {
 impl Block {
     fn new(path: &str, inputs: usize, outputs: usize, init: Init<'_>) -> Self {
         Self {
-            linear: linear(&format!("{path}.linear"), inputs, outputs, init),
+            linear: Linear::new(&format!("{path}.linear"), inputs, outputs, init),
             norm: BatchNorm::new(outputs, init),
         }
     }
 
     fn forward(&self, x: Tensor<2>) -> Tensor<2> {
-        self.norm.forward_relu(linear::forward(&self.linear, x))
+        self.norm.forward_relu(self.linear.forward(x))
     }
 }
 
@@ -73,7 +72,7 @@ impl Autoencoder {
         Self {
             encoder: stack("encoder", narrowing.chain([size.bottleneck]).collect()),
             decoder: stack("decoder", std::iter::once(size.bottleneck).chain(hidden).collect()),
-            output: linear("output", size.hidden, size.input, init),
+            output: Linear::new("output", size.hidden, size.input, init),
         }
     }
 
@@ -81,7 +80,7 @@ impl Autoencoder {
     pub fn forward(&self, windows: Tensor<2>) -> Tensor<2> {
         let code = self.encoder.iter().fold(windows, |x, block| block.forward(x)); // [windows, bottleneck]
         let hidden = self.decoder.iter().fold(code, |x, block| block.forward(x)); // [windows, hidden]
-        linear::forward(&self.output, hidden)
+        self.output.forward(hidden)
     }
 }
 

@@ -7,7 +7,9 @@
 use burn::module::Param;
 use burn::tensor::{Device, Tensor, TensorData};
 use rand::RngExt;
+use rand_distr::StandardNormal;
 
+use super::precision::Precision;
 use crate::rng;
 
 /// Where a network's initial weights come from.
@@ -15,12 +17,23 @@ use crate::rng;
 pub struct Init<'a> {
     seed: u64,
     device: &'a Device,
+    precision: Precision,
 }
 
 impl<'a> Init<'a> {
     /// Weights for `seed`, on `device`.
     pub fn new(seed: u64, device: &'a Device) -> Self {
-        Self { seed, device }
+        Self { seed, device, precision: Precision::F32 }
+    }
+
+    /// The same weights in a network whose convolutions compute in `precision`.
+    pub fn with_precision(self, precision: Precision) -> Self {
+        Self { precision, ..self }
+    }
+
+    /// What convolutions compute in.
+    pub fn precision(&self) -> Precision {
+        self.precision
     }
 
     /// The device that the weights live on.
@@ -33,6 +46,15 @@ impl<'a> Init<'a> {
         let mut stream = rng::stream(self.seed, &format!("init/{path}"), 0);
         let values: Vec<f32> = (0..shape.iter().product::<usize>())
             .map(|_| bound * (2.0 * stream.random::<f32>() - 1.0))
+            .collect();
+        Param::from_tensor(Tensor::from_data(TensorData::new(values, shape), self.device))
+    }
+
+    /// Normal with mean 0; `path` is the parameter's full name.
+    pub fn normal<const D: usize>(&self, path: &str, shape: [usize; D], deviation: f32) -> Param<Tensor<D>> {
+        let mut stream = rng::stream(self.seed, &format!("init/{path}"), 0);
+        let values: Vec<f32> = (0..shape.iter().product::<usize>())
+            .map(|_| deviation * stream.sample::<f32, _>(StandardNormal))
             .collect();
         Param::from_tensor(Tensor::from_data(TensorData::new(values, shape), self.device))
     }

@@ -8,6 +8,7 @@
 //! Work is shared out in parts of fixed sizes and every sum has one order, so the bits are the same on any number of
 //! threads.
 
+mod conv;
 mod dense;
 mod flex;
 mod gradients;
@@ -22,6 +23,17 @@ use burn::tensor::{Device, Tensor};
 
 pub use slices::AdamWStep;
 
+/// How a convolution's kernel lies on its input; pairs are (height, width).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ConvSteps {
+    /// From one place of the kernel to the next.
+    pub stride: [usize; 2],
+    /// Zeros before and after each axis.
+    pub padding: [[usize; 2]; 2],
+    /// From one of the kernel's elements to the next.
+    pub dilation: [usize; 2],
+}
+
 /// The operations of this seam, for the CPU device.
 #[backend_extension(Flex, Autodiff)]
 pub trait Kernels: Backend {
@@ -35,6 +47,18 @@ pub trait Kernels: Backend {
         gradient: FloatTensor<Self>,
         at_x: bool,
     ) -> (FloatTensor<Self>, FloatTensor<Self>, Option<FloatTensor<Self>>);
+
+    /// `x` `[batch, in, height, width]` with `weight` `[out, in, kernel, kernel]`: `[batch, out, height, width]`.
+    fn convolution(x: FloatTensor<Self>, weight: FloatTensor<Self>, steps: ConvSteps) -> FloatTensor<Self>;
+
+    /// Gradients of [`Kernels::convolution`] at the weight, and at `x` where it is asked for.
+    fn convolution_backward(
+        x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        gradient: FloatTensor<Self>,
+        steps: ConvSteps,
+        at_x: bool,
+    ) -> (FloatTensor<Self>, Option<FloatTensor<Self>>);
 
     /// relu(norm(x)) of `x` `[rows, channels]` with batch statistics: (result, mean, biased variance).
     fn norm_relu(
@@ -84,6 +108,12 @@ pub fn serve(device: &Device) -> bool {
 pub fn linear(x: Tensor<2>, weight: Tensor<2>, bias: Tensor<1>) -> Tensor<2> {
     let (x, weight, bias) = (x.into_dispatch(), weight.into_dispatch(), bias.into_dispatch());
     Tensor::from_dispatch(<Dispatch as Kernels>::linear(x, weight, bias))
+}
+
+/// A convolution without bias; for devices that [`serve`] accepts.
+pub fn convolution(x: Tensor<4>, weight: Tensor<4>, steps: ConvSteps) -> Tensor<4> {
+    let output = <Dispatch as Kernels>::convolution(x.into_dispatch(), weight.into_dispatch(), steps);
+    Tensor::from_dispatch(output)
 }
 
 /// relu(norm(x)) and the batch's mean and biased variance; for devices that [`serve`] accepts.

@@ -3,9 +3,16 @@
 //! Every parameter has the name that PyTorch would give it, so that weights
 //! trained here load there and the other way round.
 
+pub mod arcface;
 pub mod autoencoder;
+pub mod conv;
+pub mod import;
 pub mod init;
 pub mod kernels;
 pub mod linear;
+pub mod loss;
 pub mod norm;
+pub mod precision;
+pub mod projection;
+pub mod resnet;
 pub mod weights;

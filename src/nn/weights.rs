@@ -9,6 +9,8 @@ use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
 use burn::tensor::{DType, Tensor, TensorData};
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 
+use super::import::{TensorRef, Tensors};
+
 /// Why weights could not be written or read.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -67,7 +69,22 @@ pub fn metadata(bytes: &[u8]) -> Result<String, Error> {
 /// When the bytes are damaged, or names or shapes differ from the network's.
 pub fn from_safetensors<M: Module>(net: M, bytes: &[u8]) -> Result<M, Error> {
     let file = SafeTensors::deserialize(bytes).map_err(|e| Error::Format(e.to_string()))?;
-    let tensors = file.tensors().into_iter().collect();
+    let tensors = file.tensors().into_iter().map(|(name, view)| (name, Found::Own(view))).collect();
+    load(net, tensors)
+}
+
+/// `net` with the values of another program's checkpoint, of whatever float type.
+///
+/// PyTorch's `num_batches_tracked` counters are left out: nothing here depends on them.
+///
+/// # Errors
+/// When names or shapes differ from the network's, or the values cannot be read.
+pub fn from_checkpoint<M: Module>(net: M, tensors: &Tensors<'_>) -> Result<M, Error> {
+    let wanted = tensors.iter().filter(|(name, _)| !name.ends_with("num_batches_tracked"));
+    load(net, wanted.map(|(name, tensor)| (name.to_owned(), Found::Imported(tensor))).collect())
+}
+
+fn load<M: Module>(net: M, tensors: BTreeMap<String, Found<'_>>) -> Result<M, Error> {
     let mut loader = Loader { place: Place::default(), tensors, problems: Vec::new() };
     let net = net.map(&mut loader);
     let left: Vec<String> = loader.tensors.into_keys().collect();
@@ -96,8 +113,11 @@ impl Place {
         self.kinds.pop();
     }
 
+    /// The full name; a `backbone` keeps the names of its own file, so that it loads into torchvision's networks.
     fn name(&self) -> String {
-        self.names.join(".")
+        let names: Vec<&str> =
+            self.names.iter().map(String::as_str).filter(|name| *name != "backbone").collect();
+        names.join(".")
     }
 
     /// Whether the parameter here is a fully connected layer's weight. The derive macro names a
@@ -152,9 +172,34 @@ fn transposed(values: &[f32], columns: usize) -> Vec<f32> {
     (0..columns).flat_map(|column| values.iter().skip(column).step_by(columns).copied()).collect()
 }
 
+/// A tensor of a file.
+enum Found<'a> {
+    /// Of a file that this program wrote.
+    Own(TensorView<'a>),
+    Imported(TensorRef<'a>),
+}
+
+impl Found<'_> {
+    /// The values, where the shape is the expected one.
+    fn values(&self, expected: &[usize]) -> Result<Vec<f32>, String> {
+        let found = match self {
+            Self::Own(view) if view.dtype() == Dtype::F32 && view.shape() == expected => {
+                let (words, _) = view.data().as_chunks::<4>();
+                return Ok(words.iter().map(|word| f32::from_le_bytes(*word)).collect());
+            }
+            Self::Imported(tensor) if tensor.shape() == expected => {
+                return tensor.to_f32().map_err(|e| e.to_string());
+            }
+            Self::Own(view) => format!("{:?} {:?}", view.dtype(), view.shape()),
+            Self::Imported(tensor) => format!("{} {:?}", tensor.dtype().name(), tensor.shape()),
+        };
+        Err(format!("is {found}, expected f32 {expected:?}"))
+    }
+}
+
 struct Loader<'a> {
     place: Place,
-    tensors: BTreeMap<String, TensorView<'a>>,
+    tensors: BTreeMap<String, Found<'a>>,
     problems: Vec<String>,
 }
 
@@ -169,7 +214,7 @@ impl ModuleMapper for Loader<'_> {
 
     fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
         let name = self.place.name();
-        let Some(view) = self.tensors.remove(&name) else {
+        let Some(found) = self.tensors.remove(&name) else {
             self.problems.push(format!("`{name}` is missing"));
             return param;
         };
@@ -178,13 +223,13 @@ impl ModuleMapper for Loader<'_> {
         if turned {
             expected.swap(0, 1);
         }
-        if view.dtype() != Dtype::F32 || view.shape() != expected {
-            let found = (view.dtype(), view.shape());
-            self.problems.push(format!("`{name}` is {found:?}, expected f32 {expected:?}"));
-            return param;
-        }
-        let (words, _) = view.data().as_chunks::<4>();
-        let mut values: Vec<f32> = words.iter().map(|w| f32::from_le_bytes(*w)).collect();
+        let mut values = match found.values(&expected) {
+            Ok(values) => values,
+            Err(why) => {
+                self.problems.push(format!("`{name}` {why}"));
+                return param;
+            }
+        };
         if turned {
             values = transposed(&values, expected[1]);
             expected.swap(0, 1);

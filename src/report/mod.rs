@@ -2,10 +2,12 @@
 
 mod cell;
 mod npz;
+mod spectrogram;
 mod table;
 
 pub use cell::Cell;
 pub use npz::NpzWriter;
+pub use spectrogram::{Panel, spectrograms};
 pub use table::{Align, Table};
 
 use std::io::{self, Write};

@@ -23,12 +23,17 @@ pub struct Manifest {
     pub data_fingerprint: String,
     /// Machine type.
     pub machine: String,
+    /// Machine types whose clips were learnt.
+    pub learnt: Vec<String>,
     /// Seed of every random draw.
     pub seed: u64,
     /// The process that began the run.
     pub started: Start,
     /// Those that went on with it.
     pub resumed: Vec<Start>,
+    /// The run whose weights were taken over, where one network serves several machine types.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub copied_from: Option<String>,
     /// Training clips used.
     pub clips: usize,
     /// Training clips left out under `data.on_bad_clip = "skip"`.

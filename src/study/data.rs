@@ -3,12 +3,12 @@
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::path::PathBuf;
-use std::rc::Rc;
+use std::sync::Arc;
 
 use super::Error;
-use crate::config::{DataConfig, Experiment, Layout, OnBadClip, TaskConfig};
+use crate::config::{DataConfig, Experiment, Layout, OnBadClip};
 use crate::dataset::{self, ClipIndex, EvaluationClips, Problem, ProblemKind};
-use crate::task::{LogMels, LogMelsRequest};
+use crate::task::{LogMels, LogMelsRequest, Scaler, TrainingSet};
 use crate::ui::Ui;
 
 /// Problems of one kind that are named one by one; the rest is counted.
@@ -40,7 +40,7 @@ pub struct Recordings<'a> {
     cache: PathBuf,
     ui: &'a Ui,
     fingerprints: RefCell<HashMap<String, String>>,
-    logmels: RefCell<HashMap<String, Rc<LogMels>>>,
+    logmels: RefCell<HashMap<String, Arc<LogMels>>>,
 }
 
 impl<'a> Recordings<'a> {
@@ -65,6 +65,14 @@ impl<'a> Recordings<'a> {
         self.index.layout()
     }
 
+    /// Machine types whose clips one training of `machine` learns from.
+    pub fn learnt_with(&self, machine: &str, experiment: &Experiment) -> Vec<String> {
+        match experiment.task.is_joint() {
+            true => self.machines().to_vec(),
+            false => vec![machine.to_owned()],
+        }
+    }
+
     /// Number of training clips of a machine.
     ///
     /// # Errors
@@ -81,11 +89,47 @@ impl<'a> Recordings<'a> {
         self.fingerprint(&format!("train/{machine}"), || self.index.training(machine)?.fingerprint())
     }
 
+    /// One fingerprint of the training clips of several machines; of one machine its own.
+    ///
+    /// # Errors
+    /// As [`Recordings::training_fingerprint`].
+    pub fn joint_fingerprint(&self, machines: &[String]) -> Result<String, Error> {
+        if let [machine] = machines {
+            return self.training_fingerprint(machine);
+        }
+        let mut hasher = blake3::Hasher::new();
+        for machine in machines {
+            hasher.update(format!("{machine}\n{}\n", self.training_fingerprint(machine)?).as_bytes());
+        }
+        Ok(hasher.finalize().to_hex().to_string())
+    }
+
+    /// The training clips of machines with their log-mels: neither labels nor test clips.
+    ///
+    /// # Errors
+    /// As [`Recordings::training`].
+    pub fn training_sets(
+        &self,
+        machines: &[String],
+        experiment: &Experiment,
+    ) -> Result<Vec<TrainingSet>, Error> {
+        let set = |machine: &String| {
+            let logmels = self.training(machine, experiment)?;
+            Ok(TrainingSet {
+                clips: self.index.training(machine)?,
+                scaler: Scaler::new(experiment.frontend.scale, logmels.statistics()),
+                logmels,
+                channel: experiment.data.channel,
+            })
+        };
+        machines.iter().map(set).collect()
+    }
+
     /// Log-mels of a machine's training clips: neither labels nor test clips.
     ///
     /// # Errors
     /// When there is none, when clips are bad, when the cache cannot be written.
-    pub fn training(&self, machine: &str, experiment: &Experiment) -> Result<Rc<LogMels>, Error> {
+    pub fn training(&self, machine: &str, experiment: &Experiment) -> Result<Arc<LogMels>, Error> {
         let fingerprint = self.training_fingerprint(machine)?;
         self.logmels(&fingerprint, experiment, &format!("{machine}: train log-mels"), |request| {
             Ok(LogMels::of_training(&self.index.training(machine)?, request)?)
@@ -100,7 +144,7 @@ impl<'a> Recordings<'a> {
         &self,
         machine: &str,
         experiment: &Experiment,
-    ) -> Result<(EvaluationClips, Rc<LogMels>), Error> {
+    ) -> Result<(EvaluationClips, Arc<LogMels>), Error> {
         let clips = self.index.evaluation(machine)?;
         let fingerprint = self.fingerprint(&format!("test/{machine}"), || clips.fingerprint())?;
         let logmels =
@@ -129,14 +173,12 @@ impl<'a> Recordings<'a> {
         experiment: &Experiment,
         what: &str,
         open: impl FnOnce(&LogMelsRequest<'_>) -> Result<LogMels, Error>,
-    ) -> Result<Rc<LogMels>, Error> {
-        let min_frames = match &experiment.task {
-            TaskConfig::Autoencoder(config) => config.frames,
-        };
+    ) -> Result<Arc<LogMels>, Error> {
+        let min_frames = experiment.task.min_frames();
         let settings = (&experiment.frontend.logmel, experiment.data.channel, experiment.data.on_bad_clip);
         let key = format!("{fingerprint} {settings:?} {min_frames}");
         if let Some(known) = self.logmels.borrow().get(&key) {
-            return Ok(Rc::clone(known));
+            return Ok(Arc::clone(known));
         }
         let bar = self.ui.bar(what, 0, "clips");
         let request = LogMelsRequest {
@@ -153,8 +195,8 @@ impl<'a> Recordings<'a> {
         for bad in opened.bad() {
             self.ui.warn(&format!("left out {}: {}", bad.path, bad.reason));
         }
-        let opened = Rc::new(opened);
-        self.logmels.borrow_mut().insert(key, Rc::clone(&opened));
+        let opened = Arc::new(opened);
+        self.logmels.borrow_mut().insert(key, Arc::clone(&opened));
         Ok(opened)
     }
 }

@@ -8,19 +8,20 @@ use ndarray::{Array2, Axis};
 use serde::{Deserialize, Serialize};
 
 use super::challenge::{Challenge, OfficialMetrics};
+use super::families::{WithTask, with_task};
 use super::training::WeightsMetadata;
 use super::{Error, Recordings, cache_folder};
-use crate::config::{self, DataConfig, EvalConfig, Experiment, Layout, TaskConfig};
+use crate::config::{self, DataConfig, EvalConfig, Experiment, Layout};
 use crate::dataset::{EvaluationClips, LabelledClip};
 use crate::device::OpenDevice;
 use crate::files::{self, Durability};
+use crate::nn::init::Init;
 use crate::nn::weights;
 use crate::report::NpzWriter;
 use crate::run::{Manifest, RunFolder, Status};
 use crate::score::mahalanobis::{self, MahalanobisResult};
 use crate::score::{FittedScorer, LinearProbe, ProbeClip, TrainingFeatures, linear_probe};
-use crate::task::autoencoder::AutoencoderTask;
-use crate::task::{Extracted, LogMels, Proxy, ProxyTask, Scaler};
+use crate::task::{HeldOut, LogMels, Proxy, ProxyTask, TrainingSet};
 use crate::ui::Ui;
 
 /// `eval.json`, and one object of `asdbench eval --format json`.
@@ -40,6 +41,9 @@ pub struct Evaluation {
     pub seed: u64,
     /// The proxy metric on held-out normal clips.
     pub proxy: Proxy,
+    /// Further proxy metrics of the family.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub other_proxies: Vec<Proxy>,
     /// Linear separability of the features.
     pub linear_probe: LinearProbe,
     /// Compactness of the normal features.
@@ -151,7 +155,7 @@ impl<'a> Judge<'a> {
         if self.submission.is_some() && recordings.layout() == Layout::Mimii {
             return Err(Error::NoSubmission(folder.path().to_owned()));
         }
-        let fingerprint = recordings.training_fingerprint(machine)?;
+        let fingerprint = recordings.joint_fingerprint(&manifest.learnt)?;
         if fingerprint != manifest.data_fingerprint {
             let short = |hash: &str| hash.get(..8).unwrap_or(hash).to_owned();
             return Err(Error::Run(crate::run::Error::Other {
@@ -164,7 +168,9 @@ impl<'a> Judge<'a> {
         let (clips, test) = recordings.evaluation(machine, experiment)?;
         let labelled: Vec<&LabelledClip> = test.spans().iter().map(|span| &clips.clips[span.index]).collect();
         check_labels(&clips, &labelled)?;
-        let train = recordings.training(machine, experiment)?;
+        let sets = recordings.training_sets(&manifest.learnt, experiment)?;
+        let own = manifest.learnt.iter().position(|learnt| learnt == machine).unwrap_or_default();
+        let train = &sets[own].logmels;
         let bytes = files::read(&folder.model())?;
         let model = blake3::hash(&bytes).to_hex().to_string();
         let bar = ui.bar(
@@ -175,13 +181,15 @@ impl<'a> Judge<'a> {
         let inference = Inference {
             folder,
             weights: &bytes,
-            train: &train,
+            train,
             test: &test,
+            root: &clips.root,
             labelled: &labelled,
             device,
             progress: &|n| bar.add(n),
         };
-        let features = inference.run(experiment, manifest)?;
+        inference.check_weights(manifest, &sets)?;
+        let mut features = with_task(experiment, &sets, own, &inference)?;
         bar.clear();
         let judged = apply_scorers(&experiment.eval, manifest.seed, &labelled, &features)?;
         let challenge = judged
@@ -206,7 +214,8 @@ impl<'a> Judge<'a> {
             config: manifest.config.clone(),
             machine: machine.clone(),
             seed: manifest.seed,
-            proxy: features.proxy,
+            proxy: features.proxies.remove(0),
+            other_proxies: features.proxies,
             linear_probe: judged.linear_probe,
             mahalanobis: judged.mahalanobis,
             official,
@@ -268,9 +277,12 @@ fn check_labels(clips: &EvaluationClips, labelled: &[&LabelledClip]) -> Result<(
 
 /// What a trained network says of its machine's clips.
 struct Features {
-    train: Extracted,
-    test: Extracted,
-    proxy: Proxy,
+    /// Of the training clips, `[clips, dim]`.
+    train: Array2<f32>,
+    /// Of the test clips, `[clips, dim]`.
+    test: Array2<f32>,
+    /// The one that the study correlates first.
+    proxies: Vec<Proxy>,
 }
 
 /// All that extraction needs of a run.
@@ -279,6 +291,8 @@ struct Inference<'a> {
     weights: &'a [u8],
     train: &'a LogMels,
     test: &'a LogMels,
+    /// Folder of the test clips.
+    root: &'a Path,
     /// The test clips, in the order of their log-mels.
     labelled: &'a [&'a LabelledClip],
     device: &'a OpenDevice,
@@ -286,44 +300,49 @@ struct Inference<'a> {
 }
 
 impl Inference<'_> {
-    /// The one place where evaluation tells the families apart.
-    fn run(&self, experiment: &Experiment, manifest: &Manifest) -> Result<Features, Error> {
-        let scaler = self.saved_scale(manifest)?;
-        match &experiment.task {
-            TaskConfig::Autoencoder(config) => {
-                let batch_size = experiment.train.batch_size;
-                let machine = &manifest.machine;
-                self.of_task(&AutoencoderTask::new(machine, config, batch_size, self.train, scaler)?)
-            }
-        }
-    }
-
-    /// The scale that the run was trained with, from its weights, which must be this run's.
-    fn saved_scale(&self, manifest: &Manifest) -> Result<Scaler, Error> {
+    /// Whether the weights are this run's, and the clips are scaled as they were in training.
+    fn check_weights(&self, manifest: &Manifest, sets: &[TrainingSet]) -> Result<(), Error> {
         let failed = |source| Error::Weights { path: self.folder.model(), source };
         let text = weights::metadata(self.weights).map_err(failed)?;
         let saved: WeightsMetadata =
             serde_json::from_str(&text).map_err(|e| failed(weights::Error::Format(e.to_string())))?;
-        let expected = (&manifest.config_hash, &manifest.machine, manifest.seed);
-        if (&saved.config_hash, &saved.machine, saved.seed) != expected {
-            let whose = format!("it is of machine {}, seed {}", saved.machine, saved.seed);
-            return Err(failed(weights::Error::Mismatch(vec![whose])));
-        }
-        Ok(saved.scale)
+        let machines = || saved.scales.keys().cloned().collect::<Vec<_>>().join(", ");
+        let scaled_alike = sets.len() == saved.scales.len()
+            && sets.iter().all(|set| saved.scales.get(&set.clips.machine) == Some(&set.scaler));
+        let whose = if (&saved.config_hash, saved.seed) != (&manifest.config_hash, manifest.seed)
+            || saved.scales.keys().ne(manifest.learnt.iter())
+        {
+            format!("it is of machine {}, seed {}", machines(), saved.seed)
+        } else if !scaled_alike {
+            "its scale is not that of the training clips".to_owned()
+        } else {
+            return Ok(());
+        };
+        Err(failed(weights::Error::Mismatch(vec![whose])))
     }
+}
 
-    fn of_task<T: ProxyTask>(&self, task: &T) -> Result<Features, Error> {
+impl WithTask for &Inference<'_> {
+    type Output = Features;
+
+    fn with<T: ProxyTask>(self, task: &T) -> Result<Features, Error> {
         let device = &self.device.device;
         // The seed does not matter: every value is replaced.
-        let loaded = weights::from_safetensors(task.init(0, device), self.weights);
+        let loaded = weights::from_safetensors(task.net(Init::new(0, device)), self.weights);
         let net = loaded.map_err(|source| Error::Weights { path: self.folder.model(), source })?;
         let train = task.extract(&net, self.train, device, self.progress)?;
         let test = task.extract(&net, self.test, device, self.progress)?;
         // Normal test clips are held out, because no test clip is trained on.
-        let normal = self.labelled.iter().zip(&test.proxy_terms);
-        let normal = normal.filter(|(clip, _)| clip.anomalous == Some(false));
-        let proxy = task.proxy(&normal.map(|(_, term)| *term).collect::<Vec<_>>());
-        Ok(Features { train, test, proxy })
+        let rows: Vec<usize> =
+            (0..self.labelled.len()).filter(|&row| self.labelled[row].anomalous == Some(false)).collect();
+        let held_out = HeldOut {
+            root: self.root,
+            clips: rows.iter().map(|&row| &self.labelled[row].clip).collect(),
+            features: test.features.select(Axis(0), &rows),
+            terms: rows.iter().map(|&row| test.terms[row].clone()).collect(),
+        };
+        let proxies = task.proxies(&net, &held_out, &train, device)?;
+        Ok(Features { train: train.features, test: test.features, proxies })
     }
 }
 
@@ -341,8 +360,8 @@ fn apply_scorers(
     clips: &[&LabelledClip],
     features: &Features,
 ) -> Result<Judged, Error> {
-    let training = TrainingFeatures::of_training_clips(features.train.features.mapv(f64::from));
-    let all: Array2<f64> = features.test.features.mapv(f64::from);
+    let training = TrainingFeatures::of_training_clips(features.train.mapv(f64::from));
+    let all: Array2<f64> = features.test.mapv(f64::from);
     let rows: Vec<usize> = (0..clips.len()).filter(|&row| clips[row].anomalous.is_some()).collect();
     let labelled = all.select(Axis(0), &rows);
     let named = |row: &usize| ProbeClip {
@@ -363,9 +382,9 @@ fn apply_scorers(
 fn write_features(folder: &RunFolder, data: &Inference<'_>, features: &Features) -> Result<(), Error> {
     let names = |clips: &LogMels| clips.spans().iter().map(|span| span.path.clone()).collect::<Vec<_>>();
     let mut npz = NpzWriter::default();
-    npz.matrix("train", features.train.features.view());
+    npz.matrix("train", features.train.view());
     npz.texts("train_clip", &names(data.train));
-    npz.matrix("test", features.test.features.view());
+    npz.matrix("test", features.test.view());
     npz.texts("test_clip", &names(data.test));
     let path = folder.file("features.npz");
     let bytes = npz.finish().map_err(|e| files::Error::new("write", &path, e))?;

@@ -5,6 +5,7 @@ pub mod compare;
 mod correlation;
 mod data;
 mod evaluation;
+mod families;
 mod results;
 mod tables;
 mod training;

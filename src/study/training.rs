@@ -1,16 +1,17 @@
 //! Trials and their training: a configuration, a machine, a seed.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
+use super::families::{WithTask, with_task};
 use super::{Error, Recordings};
 use crate::config::{Experiment, FrontendConfig, TaskConfig};
 use crate::device::OpenDevice;
 use crate::files::{self, Durability};
 use crate::run::{self, Lock, Manifest, RunFolder, SkippedClip, Start, Status};
-use crate::task::autoencoder::AutoencoderTask;
-use crate::task::{LogMels, ProxyTask, Scaler};
+use crate::task::{ProxyTask, Scaler, TrainingSet};
 use crate::train::{EpochLine, Interrupt, Outcome, Training};
 use crate::ui::{EpochBar, Ui};
 
@@ -21,6 +22,8 @@ pub struct Trial {
     pub experiment: Experiment,
     /// Machine type.
     pub machine: String,
+    /// Machine types whose clips are learnt.
+    pub learnt: Vec<String>,
     /// Seed.
     pub seed: u64,
     /// Where it goes.
@@ -68,9 +71,9 @@ pub struct Trained {
 pub(super) struct WeightsMetadata {
     pub family: String,
     pub config_hash: String,
-    pub machine: String,
     pub seed: u64,
-    pub scale: Scaler,
+    /// The machine types that were learnt, and how the network sees each.
+    pub scales: BTreeMap<String, Scaler>,
     pub frontend: FrontendConfig,
     pub task: TaskConfig,
 }
@@ -83,6 +86,7 @@ pub fn trials(experiments: &[Experiment], recordings: &Recordings<'_>, runs: &Pa
             all.extend(experiment.train.seeds.iter().map(|&seed| Trial {
                 experiment: experiment.clone(),
                 machine: machine.clone(),
+                learnt: recordings.learnt_with(machine, experiment),
                 seed,
                 folder: RunFolder::of(runs, experiment, machine, seed),
             }));
@@ -109,12 +113,53 @@ impl Trial {
         if manifest.config_hash != hash {
             return Err(other("configuration", &manifest.config_hash, &hash));
         }
-        let fingerprint = recordings.training_fingerprint(&self.machine)?;
+        let fingerprint = recordings.joint_fingerprint(&self.learnt)?;
         if manifest.data_fingerprint != fingerprint {
             return Err(other("data set", &manifest.data_fingerprint, &fingerprint));
         }
         let done = self.folder.status()? == Some(Status::Done) && self.folder.model().exists();
         Ok(if done { TrialState::Done } else { TrialState::Resume })
+    }
+
+    /// Which of the learnt machine types is the trial's own.
+    fn own_set(&self) -> usize {
+        self.learnt.iter().position(|machine| *machine == self.machine).unwrap_or_default()
+    }
+
+    /// Take the weights over from the trained run of another machine type that learnt the same clips with the same
+    /// configuration and seed: its training would be this one's, byte for byte. Epochs and lowest loss, where there
+    /// was one.
+    fn take_over(&self, recordings: &Recordings<'_>, ui: &Ui) -> Result<Option<(usize, f64)>, Error> {
+        // runs/family/config/machine/seed-n
+        let (Some(config), Some(name)) =
+            (self.folder.path().ancestors().nth(2), self.folder.path().file_name())
+        else {
+            return Ok(None);
+        };
+        for machine in self.learnt.iter().filter(|machine| **machine != self.machine) {
+            let folder = RunFolder::at(config.join(machine).join(name));
+            let twin = Self { machine: machine.clone(), folder, ..self.clone() };
+            // What is wrong with another run is not this one's concern.
+            if !matches!(twin.state(recordings), Ok(TrialState::Done)) {
+                continue;
+            }
+            for (from, to) in
+                [(twin.folder.metrics(), self.folder.metrics()), (twin.folder.model(), self.folder.model())]
+            {
+                files::write(&to, &files::read(&from)?, Durability::Flushed)?;
+            }
+            if let Some(mut manifest) = self.folder.manifest()? {
+                manifest.copied_from = Some(machine.clone());
+                self.folder.write_manifest(&manifest)?;
+            }
+            ui.say(&format!(
+                "{}: one network serves all machine types; taken over from {}",
+                self.folder.path().display(),
+                twin.folder.path().display()
+            ));
+            return read_outcome(&self.folder);
+        }
+        Ok(None)
     }
 
     /// The entry of a run that was trained before.
@@ -177,7 +222,10 @@ pub fn train(
         return trial.found();
     }
     // Before anything is written: bad data leave no folder behind.
-    let logmels = recordings.training(&trial.machine, &trial.experiment)?;
+    let sets = recordings.training_sets(&trial.learnt, &trial.experiment)?;
+    // Labels that allow no training, too.
+    let own = trial.own_set();
+    with_task(&trial.experiment, &sets, own, Check)?;
     if interrupt.requested() {
         return Err(Error::Interrupted);
     }
@@ -189,14 +237,19 @@ pub fn train(
     }
     trial.write_config(&lock)?;
     match trial.folder.manifest()? {
-        None => trial.folder.write_manifest(&manifest(trial, recordings, &logmels, device)?)?,
+        None => trial.folder.write_manifest(&manifest(trial, recordings, &sets, device)?)?,
         Some(mut manifest) => {
             manifest.resumed.push(Start::now(&device.name));
             trial.folder.write_manifest(&manifest)?;
         }
     }
     trial.folder.set_status(&Status::Running)?;
-    let result = run_family(trial, &logmels, device, interrupt, ui);
+    if let Some(outcome) = trial.take_over(recordings, ui)? {
+        trial.folder.set_status(&Status::Done)?;
+        trial.folder.clear_checkpoint(&lock);
+        return Ok(trial.trained(&Status::Done, Some(outcome)));
+    }
+    let result = with_task(&trial.experiment, &sets, own, Run { trial, sets: &sets, device, interrupt, ui });
     let status = match &result {
         Ok(outcome) if outcome.finished => Status::Done,
         Ok(_) => Status::Interrupted,
@@ -212,78 +265,81 @@ pub fn train(
     Ok(trial.trained(&status, outcome.best.map(|(loss, _)| (outcome.epochs, loss))))
 }
 
-/// The one place where training tells the families apart.
-fn run_family(
-    trial: &Trial,
-    logmels: &LogMels,
-    device: &OpenDevice,
-    interrupt: &Interrupt,
-    ui: &Ui,
-) -> Result<Outcome, Error> {
-    let scaler = Scaler::new(trial.experiment.frontend.scale, logmels.statistics());
-    match &trial.experiment.task {
-        TaskConfig::Autoencoder(config) => {
-            let batch_size = trial.experiment.train.batch_size;
-            let _held = logmels.hold()?;
-            let task = AutoencoderTask::new(&trial.machine, config, batch_size, logmels, scaler)?;
-            run_task(trial, &task, scaler, device, interrupt, ui)
-        }
+/// Making the task is the check.
+struct Check;
+
+impl WithTask for Check {
+    type Output = ();
+
+    fn with<T: ProxyTask>(self, _task: &T) -> Result<(), Error> {
+        Ok(())
     }
 }
 
-fn run_task<T: ProxyTask>(
-    trial: &Trial,
-    task: &T,
-    scaler: Scaler,
-    device: &OpenDevice,
-    interrupt: &Interrupt,
-    ui: &Ui,
-) -> Result<Outcome, Error> {
-    let metadata = WeightsMetadata {
-        family: trial.experiment.family().to_owned(),
-        config_hash: trial.experiment.training_hash(),
-        machine: trial.machine.clone(),
-        seed: trial.seed,
-        scale: scaler,
-        frontend: trial.experiment.frontend.clone(),
-        task: trial.experiment.task.clone(),
-    };
-    let metadata = serde_json::to_string(&metadata)
-        .map_err(|e| files::Error::new("write", &trial.folder.model(), e.into()))?;
-    let training = Training {
-        task,
-        config: &trial.experiment.train,
-        seed: trial.seed,
-        device: &device.device,
-        folder: &trial.folder,
-        metadata,
-        interrupt,
-    };
-    let name = format!("{} {} seed {}", trial.machine, trial.experiment.slug(), trial.seed);
-    let mut bar = EpochBar::new(ui, &name, trial.experiment.train.epochs, task.batches());
-    let outcome = training.run(&mut bar)?;
-    bar.finish(outcome.best);
-    Ok(outcome)
+/// The training of a task.
+struct Run<'a> {
+    trial: &'a Trial,
+    sets: &'a [TrainingSet],
+    device: &'a OpenDevice,
+    interrupt: &'a Interrupt,
+    ui: &'a Ui,
+}
+
+impl WithTask for Run<'_> {
+    type Output = Outcome;
+
+    fn with<T: ProxyTask>(self, task: &T) -> Result<Outcome, Error> {
+        let Self { trial, sets, device, interrupt, ui } = self;
+        let metadata = WeightsMetadata {
+            family: trial.experiment.family().to_owned(),
+            config_hash: trial.experiment.training_hash(),
+            seed: trial.seed,
+            scales: sets.iter().map(|set| (set.clips.machine.clone(), set.scaler)).collect(),
+            frontend: trial.experiment.frontend.clone(),
+            task: trial.experiment.task.clone(),
+        };
+        let metadata = serde_json::to_string(&metadata)
+            .map_err(|e| files::Error::new("write", &trial.folder.model(), e.into()))?;
+        // Small sets stay in memory: an epoch reads them in a random order.
+        let held: Result<Vec<_>, _> = sets.iter().map(|set| set.logmels.hold()).collect();
+        let _held = held?;
+        let training = Training {
+            task,
+            config: &trial.experiment.train,
+            seed: trial.seed,
+            device: &device.device,
+            folder: &trial.folder,
+            metadata,
+            interrupt,
+        };
+        let name = format!("{} {} seed {}", trial.machine, trial.experiment.slug(), trial.seed);
+        let mut bar = EpochBar::new(ui, &name, trial.experiment.train.epochs, task.batches());
+        let outcome = training.run(&mut bar)?;
+        bar.finish(outcome.best);
+        Ok(outcome)
+    }
 }
 
 fn manifest(
     trial: &Trial,
     recordings: &Recordings<'_>,
-    logmels: &LogMels,
+    sets: &[TrainingSet],
     device: &OpenDevice,
 ) -> Result<Manifest, Error> {
-    let skipped = logmels.bad().iter();
+    let skipped = sets.iter().flat_map(|set| set.logmels.bad());
     Ok(Manifest {
         schema: 1,
         family: trial.experiment.family().into(),
         config: RunFolder::config_name(&trial.experiment),
         config_hash: trial.experiment.training_hash(),
-        data_fingerprint: recordings.training_fingerprint(&trial.machine)?,
+        data_fingerprint: recordings.joint_fingerprint(&trial.learnt)?,
         machine: trial.machine.clone(),
+        learnt: trial.learnt.clone(),
         seed: trial.seed,
         started: Start::now(&device.name),
         resumed: Vec::new(),
-        clips: logmels.spans().len(),
+        copied_from: None,
+        clips: sets.iter().map(|set| set.logmels.spans().len()).sum(),
         skipped: skipped
             .map(|bad| SkippedClip { path: bad.path.clone(), reason: bad.reason.clone() })
             .collect(),

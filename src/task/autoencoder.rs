@@ -9,7 +9,7 @@ use rand::seq::SliceRandom;
 use rayon::prelude::*;
 
 use super::logmels::Span;
-use super::{Error, Extracted, LogMels, Proxy, ProxyTask, Scaler};
+use super::{Error, Extracted, HeldOut, LogMels, Proxy, ProxyTask, Scaler, Step, host};
 use crate::config::{AutoencoderConfig, ReconstructionLoss};
 use crate::nn::autoencoder::{Autoencoder, AutoencoderSize};
 use crate::nn::init::Init;
@@ -87,9 +87,7 @@ impl<'a> AutoencoderTask<'a> {
             }
             let x = Tensor::<2>::from_data(TensorData::new(values, [count, width]), device);
             let error = (net.forward(x.clone()) - x).abs().sum_dim(0); // [1, width]
-            let error = error.try_into_data().map_err(|e| Error::Device(e.to_string()))?;
-            let error = error.try_into_vec::<f32>().map_err(|e| Error::Device(format!("{e:?}")))?;
-            for (sum, value) in sums.iter_mut().zip(error) {
+            for (sum, value) in sums.iter_mut().zip(host(error)?) {
                 *sum += f64::from(value);
             }
         }
@@ -116,9 +114,11 @@ impl ProxyTask for AutoencoderTask<'_> {
     /// First rows of all windows, shuffled.
     type Order = Vec<u64>;
     type Batch = Windows;
+    /// A clip's windows and their mean absolute error.
+    type Term = (f64, f64);
 
-    fn init(&self, seed: u64, device: &Device) -> Autoencoder {
-        Autoencoder::new(Self::size(self.config, self.train.n_mels()), Init::new(seed, device))
+    fn net(&self, init: Init<'_>) -> Autoencoder {
+        Autoencoder::new(Self::size(self.config, self.train.n_mels()), init)
     }
 
     fn batches(&self) -> usize {
@@ -153,12 +153,12 @@ impl ProxyTask for AutoencoderTask<'_> {
         batch.count
     }
 
-    fn loss(&self, net: &Autoencoder, batch: Windows, device: &Device) -> Tensor<1> {
+    fn step(&self, net: &Autoencoder, batch: Windows, device: &Device) -> Step {
         let x = Tensor::<2>::from_data(TensorData::new(batch.values, [batch.count, self.width()]), device);
         let reconstruction = net.forward(x.clone()); // [count, width]
         match self.config.loss {
-            ReconstructionLoss::Mae => mean_absolute_error(reconstruction, x),
-            ReconstructionLoss::Mse => (reconstruction - x).square().mean(),
+            ReconstructionLoss::Mae => mean_absolute_error(reconstruction, x).into(),
+            ReconstructionLoss::Mse => (reconstruction - x).square().mean().into(),
         }
     }
 
@@ -168,7 +168,7 @@ impl ProxyTask for AutoencoderTask<'_> {
         clips: &LogMels,
         device: &Device,
         progress: &(dyn Fn(u64) + Sync),
-    ) -> Result<Extracted, Error> {
+    ) -> Result<Extracted<(f64, f64)>, Error> {
         let spans = clips.spans();
         let mut features = Array2::zeros((spans.len(), self.width()));
         let one = |frames: &mut Vec<f32>, (feature, span): (ArrayViewMut1<'_, f32>, &Span)| {
@@ -177,7 +177,7 @@ impl ProxyTask for AutoencoderTask<'_> {
             term
         };
         let rows = features.axis_iter_mut(Axis(0));
-        let proxy_terms = match kernels::serve(device) {
+        let terms = match kernels::serve(device) {
             // Clips side by side, each as it would be alone: small products gain little from a second thread.
             // Of several errors the first clip's is told, not the first in time.
             true => {
@@ -189,19 +189,27 @@ impl ProxyTask for AutoencoderTask<'_> {
                 rows.into_iter().zip(spans).map(|pair| one(&mut frames, pair)).collect()
             }
         }?;
-        Ok(Extracted { features, proxy_terms })
+        Ok(Extracted { features, terms })
     }
 
     /// Mean absolute error over all time-frequency bins (study, equation 6), in the scale of the network's input.
-    fn proxy(&self, terms: &[(f64, f64)]) -> Proxy {
-        let windows: f64 = terms.iter().map(|(windows, _)| windows).sum();
-        let value = (windows > 0.0).then(|| terms.iter().map(|(w, e)| w * e).sum::<f64>() / windows);
-        Proxy {
-            name: "mae".into(),
-            value,
-            higher_is_better: false,
-            why: value.is_none().then(|| "no held-out normal clip".into()),
-        }
+    fn proxies(
+        &self,
+        _net: &Autoencoder,
+        held_out: &HeldOut<'_, (f64, f64)>,
+        _trained: &Extracted<(f64, f64)>,
+        _device: &Device,
+    ) -> Result<Vec<Proxy>, Error> {
+        Ok(vec![Proxy::new("mae", mean_error(&held_out.terms), false)])
+    }
+}
+
+/// Windows weigh alike, whatever clip they are of.
+fn mean_error(terms: &[(f64, f64)]) -> Result<f64, String> {
+    let windows: f64 = terms.iter().map(|(windows, _)| windows).sum();
+    match windows > 0.0 {
+        true => Ok(terms.iter().map(|(windows, error)| windows * error).sum::<f64>() / windows),
+        false => Err("no held-out normal clip".into()),
     }
 }
 
@@ -255,7 +263,7 @@ mod tests {
         let config = small();
         let task = AutoencoderTask::new("pump", &config, 4, &train, scaler).unwrap();
         let device = Device::flex();
-        let net = task.init(3, &device);
+        let net = task.net(Init::new(3, &device));
         let found = task.extract(&net, &train, &device, &|_| {}).unwrap();
 
         let mut frames = vec![0.0; 9 * 16];
@@ -273,8 +281,8 @@ mod tests {
         // Windows weigh alike, whatever clip they are of: 1, 5 and 1 of 7.
         let means: Vec<f64> =
             found.features.rows().into_iter().map(|row| f64::from(row.mean().unwrap())).collect();
-        let proxy = task.proxy(&found.proxy_terms).value.unwrap();
+        let proxy = mean_error(&found.terms).unwrap();
         assert!((proxy - (means[0] + 5.0 * means[1] + means[2]) / 7.0).abs() < 1e-6, "{proxy} {means:?}");
-        assert_eq!(task.proxy(&[]).value, None);
+        assert!(mean_error(&[]).is_err());
     }
 }

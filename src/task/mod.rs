@@ -1,17 +1,27 @@
 //! The proxy tasks: what a batch is, the loss, the proxy metric, the feature. One file each behind [`ProxyTask`].
 
 pub mod autoencoder;
+pub mod classification;
+pub mod contrastive;
+mod images;
+mod linear_phase;
 mod logmels;
 mod scaler;
 
 pub use logmels::{BadClip, LogMels, LogMelsRequest};
 pub use scaler::Scaler;
 
+use std::path::Path;
+use std::sync::Arc;
+
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 use ndarray::Array2;
 use serde::{Deserialize, Serialize};
 
+use crate::audio::ChannelChoice;
+use crate::dataset::{Clip, TrainingClips};
+use crate::nn::init::Init;
 use crate::{audio, dataset, files};
 
 /// Why a task cannot have its data.
@@ -20,6 +30,9 @@ pub enum Error {
     /// Reading or writing the cache failed.
     #[error(transparent)]
     File(#[from] files::Error),
+    /// The labels allow no training.
+    #[error("{0}")]
+    Labels(String),
     /// A clip is bad and `data.on_bad_clip = "error"`.
     #[error("{0}; or set data.on_bad_clip = \"skip\" to leave bad clips out")]
     Clip(#[source] audio::Error),
@@ -59,15 +72,82 @@ pub struct Proxy {
     /// Why there is no value.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub why: Option<String>,
+    /// What a reader must know of the value.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
+}
+
+impl Proxy {
+    /// A value, or why there is none.
+    pub fn new(name: &str, value: Result<f64, String>, higher_is_better: bool) -> Self {
+        let (value, why) = match value {
+            Ok(value) => (Some(value), None),
+            Err(why) => (None, Some(why)),
+        };
+        Self { name: name.to_owned(), value, higher_is_better, why, note: None }
+    }
+
+    /// With a remark.
+    pub fn noted(self, note: Option<String>) -> Self {
+        Self { note, ..self }
+    }
+}
+
+/// One machine type's clips to learn from, with their log-mels.
+pub struct TrainingSet {
+    /// The clips, of which [`LogMels::spans`] names the good ones by position.
+    pub clips: TrainingClips,
+    /// Their log-mels.
+    pub logmels: Arc<LogMels>,
+    /// How a network sees them: from this machine's own statistics.
+    pub scaler: Scaler,
+    /// The channel that log-mels are of, of clips with several.
+    pub channel: ChannelChoice,
+}
+
+impl TrainingSet {
+    /// The good clips, in the order of their log-mels.
+    pub fn good_clips(&self) -> impl Iterator<Item = &Clip> {
+        self.logmels.spans().iter().map(|span| &self.clips.clips[span.index])
+    }
 }
 
 /// What a trained network says of some clips.
 #[derive(Debug, Clone)]
-pub struct Extracted {
+pub struct Extracted<T> {
     /// One feature per clip, `[clips, dim]`.
     pub features: Array2<f32>,
-    /// What the proxy metric takes from each clip: its weight and its value, e.g. windows and their mean error.
-    pub proxy_terms: Vec<(f64, f64)>,
+    /// What the proxy metric takes from each clip.
+    pub terms: Vec<T>,
+}
+
+/// Normal clips that no network was trained on. Which of the test clips are normal is all that was taken from their
+/// labels.
+#[derive(Debug)]
+pub struct HeldOut<'a, T> {
+    /// Folder that the clips' paths are relative to.
+    pub root: &'a Path,
+    /// The clips.
+    pub clips: Vec<&'a Clip>,
+    /// Their features, `[clips, dim]`.
+    pub features: Array2<f32>,
+    /// What the network said of them beside the feature.
+    pub terms: Vec<T>,
+}
+
+/// A batch's loss, and what else is worth a line in the metrics.
+#[derive(Debug)]
+pub struct Step {
+    /// Mean over the batch's examples, `[1]`.
+    pub loss: Tensor<1>,
+    /// Means over the batch's examples, one for each of [`ProxyTask::signals`]; no gradient.
+    pub signals: Option<Tensor<1>>,
+}
+
+impl From<Tensor<1>> for Step {
+    fn from(loss: Tensor<1>) -> Self {
+        Self { loss, signals: None }
+    }
 }
 
 /// One family's training and features. The loop in `train` knows no more of a family than this.
@@ -78,9 +158,11 @@ pub trait ProxyTask: Sync {
     type Order: Send + Sync;
     /// One batch on the host.
     type Batch: Send;
+    /// What extraction keeps of a clip beside its feature, for the proxy metric.
+    type Term: Clone + Send;
 
     /// A network with fresh weights.
-    fn init(&self, seed: u64, device: &Device) -> Self::Net;
+    fn net(&self, init: Init<'_>) -> Self::Net;
 
     /// Batches in an epoch.
     fn batches(&self) -> usize;
@@ -98,10 +180,21 @@ pub trait ProxyTask: Sync {
     /// Examples in a batch.
     fn examples(&self, batch: &Self::Batch) -> usize;
 
-    /// The loss of a batch, a mean over its examples, `[1]`.
-    fn loss(&self, net: &Self::Net, batch: Self::Batch, device: &Device) -> Tensor<1>;
+    /// The loss of a batch.
+    fn step(&self, net: &Self::Net, batch: Self::Batch, device: &Device) -> Step;
 
-    /// Features of clips, on an inference device; `progress` hears of clips done, from any thread.
+    /// Names of what [`Step::signals`] holds.
+    fn signals(&self) -> &'static [&'static str] {
+        &[]
+    }
+
+    /// What an epoch's mean signals give reason to warn of.
+    fn warning(&self, _signals: &[f64]) -> Option<String> {
+        None
+    }
+
+    /// Features of clips of the task's own machine type, on an inference device; `progress` hears of clips done, from
+    /// any thread.
     ///
     /// # Errors
     /// When the log-mels cannot be read or the device fails.
@@ -111,8 +204,24 @@ pub trait ProxyTask: Sync {
         clips: &LogMels,
         device: &Device,
         progress: &(dyn Fn(u64) + Sync),
-    ) -> Result<Extracted, Error>;
+    ) -> Result<Extracted<Self::Term>, Error>;
 
-    /// The proxy metric from the terms of held-out normal clips.
-    fn proxy(&self, terms: &[(f64, f64)]) -> Proxy;
+    /// The proxy metrics, the one that the study correlates first. `trained` is what [`ProxyTask::extract`] said of the
+    /// training clips.
+    ///
+    /// # Errors
+    /// When clips cannot be read or the device fails.
+    fn proxies(
+        &self,
+        net: &Self::Net,
+        held_out: &HeldOut<'_, Self::Term>,
+        trained: &Extracted<Self::Term>,
+        device: &Device,
+    ) -> Result<Vec<Proxy>, Error>;
+}
+
+/// The host's copy of a tensor of any shape.
+pub(crate) fn host<const D: usize>(tensor: Tensor<D>) -> Result<Vec<f32>, Error> {
+    let data = tensor.try_into_data().map_err(|e| Error::Device(e.to_string()))?;
+    data.convert::<f32>().try_into_vec::<f32>().map_err(|e| Error::Device(format!("{e:?}")))
 }

@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, ZipArchive, ZipWriter};
 
+use super::gradients::LossScale;
 use super::{Error, State};
 use crate::files::{self, Durability};
 
@@ -32,6 +33,8 @@ struct Position {
     batch: usize,
     loss_sum: f64,
     examples: f64,
+    signal_sums: Vec<f64>,
+    loss_scale: LossScale,
     best: Option<(f64, usize)>,
 }
 
@@ -57,6 +60,8 @@ impl Checkpoint {
                 batch: state.batch,
                 loss_sum: state.loss_sum,
                 examples: state.examples,
+                signal_sums: state.signal_sums.clone(),
+                loss_scale: state.loss_scale,
                 best: state.best.as_ref().map(|best| (best.loss, best.epoch)),
             },
             net: bytes(state.net.clone().into_record())?,
@@ -138,6 +143,8 @@ impl Checkpoint {
             batch: self.position.batch,
             loss_sum: self.position.loss_sum,
             examples: self.position.examples,
+            signal_sums: self.position.signal_sums,
+            loss_scale: self.position.loss_scale,
             best,
         })
     }

@@ -1,5 +1,6 @@
 //! `metrics.jsonl`: one line per epoch, appended as it ends.
 
+use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -9,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::files::{self, Durability};
 
 /// One epoch.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct EpochLine {
     /// From 1.
     pub epoch: usize,
@@ -23,6 +24,12 @@ pub struct EpochLine {
     pub seconds: f64,
     /// Examples per second in that time.
     pub examples_per_s: f64,
+    /// What else the family measures of its batches, means over the epoch's examples, such as `accuracy`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub signals: BTreeMap<String, f64>,
+    /// What these give reason to warn of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub warning: Option<String>,
 }
 
 /// The open file.
@@ -80,8 +87,16 @@ mod tests {
     fn a_resumed_file_keeps_the_checkpoints_epochs_only() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("metrics.jsonl");
-        let line =
-            |epoch| EpochLine { epoch, loss: 0.1, lr: 1e-3, best: true, seconds: 1.0, examples_per_s: 2.0 };
+        let line = |epoch| EpochLine {
+            epoch,
+            loss: 0.1,
+            lr: 1e-3,
+            best: true,
+            seconds: 1.0,
+            examples_per_s: 2.0,
+            signals: BTreeMap::from([("accuracy".to_owned(), 0.5)]),
+            warning: None,
+        };
         let mut metrics = Metrics::open(&path, 0).unwrap();
         for epoch in 1..=3 {
             metrics.append(&line(epoch)).unwrap();

@@ -2,9 +2,10 @@
 
 mod adamw;
 mod checkpoint;
+mod gradients;
 mod interrupt;
 mod metrics;
-mod prefetch;
+pub mod prefetch;
 
 pub use adamw::AdamW;
 pub use interrupt::Interrupt;
@@ -13,16 +14,18 @@ pub use metrics::EpochLine;
 use std::time::{Duration, Instant};
 
 use burn::module::Module;
-use burn::optim::{GradientsParams, ModuleOptimizer};
+use burn::optim::ModuleOptimizer;
 use burn::tensor::{Device, Tensor};
 
 use crate::config::TrainConfig;
 use crate::files::{self, Durability};
+use crate::nn::init::Init;
 use crate::nn::{kernels, weights};
 use crate::process;
 use crate::run::RunFolder;
 use crate::task::{self, ProxyTask};
 use checkpoint::{Best, Checkpoint};
+use gradients::{BatchGradients, LossScale, Treatment};
 use metrics::Metrics;
 
 /// Losses that may wait on a GPU before they are fetched: fetching one stalls it.
@@ -67,8 +70,16 @@ pub enum Error {
         /// The learning rate then.
         lr: f64,
     },
+    /// Half precision cannot hold the gradients.
+    #[error("f16 overflows at every loss scale; train with train.precision = \"bf16\" or \"f32\"")]
+    Overflow,
+    /// The device does not compute in the number format that was asked for.
+    #[error("the device does not compute in {0}; set train.precision = \"f32\" or choose another --device")]
+    Precision(&'static str),
     /// The device failed.
-    #[error("the device failed during training: {0}; try a smaller train.batch_size or --device cpu")]
+    #[error(
+        "the device failed during training: {0}; try a larger train.accumulate, a smaller train.batch_size or --device cpu"
+    )]
     Device(String),
 }
 
@@ -117,11 +128,14 @@ struct State<N> {
     optimizer: ModuleOptimizer,
     /// Full epochs done.
     epoch: usize,
-    /// Batches done in the current epoch.
+    /// Batches done in the current epoch; with `train.accumulate` parts of them, and a multiple of it here.
     batch: usize,
     /// Sum of losses × examples, and of examples, in the current epoch.
     loss_sum: f64,
     examples: f64,
+    /// Sums of signals × examples in the current epoch.
+    signal_sums: Vec<f64>,
+    loss_scale: LossScale,
     best: Option<Best>,
 }
 
@@ -131,6 +145,10 @@ impl<T: ProxyTask> Training<'_, T> {
     /// # Errors
     /// When data, disk or device fail, or the loss is not a number; the last checkpoint stays.
     pub fn run(&self, observer: &mut dyn Observer) -> Result<Outcome, Error> {
+        let precision = self.config.precision;
+        if !precision.serves(self.device) {
+            return Err(Error::Precision(precision.name()));
+        }
         let device = self.device.clone().autodiff();
         let _awake = kernels::serve(&device).then(process::keep_awake);
         let mut state = self.start(&device)?;
@@ -163,11 +181,13 @@ impl<T: ProxyTask> Training<'_, T> {
 
     fn start(&self, device: &Device) -> Result<State<T::Net>, Error> {
         let optimizer = ModuleOptimizer::from(AdamW::new(&self.config.optimizer));
-        let net = self.task.init(self.seed, device);
+        let net = self.task.net(Init::new(self.seed, device).with_precision(self.config.precision));
         match Checkpoint::read(&self.folder.checkpoint())? {
             Some(checkpoint) => checkpoint.restore(net, optimizer),
             None => {
-                Ok(State { net, optimizer, epoch: 0, batch: 0, loss_sum: 0.0, examples: 0.0, best: None })
+                let (loss_scale, signal_sums) = (LossScale::of(self.config.precision), Vec::new());
+                let (epoch, batch, loss_sum, examples, best) = (0, 0, 0.0, 0.0, None);
+                Ok(State { net, optimizer, epoch, batch, loss_sum, examples, signal_sums, loss_scale, best })
             }
         }
     }
@@ -187,17 +207,27 @@ impl<T: ProxyTask> Training<'_, T> {
         let mut pending = Pending { lr, ..Pending::default() };
         let examples_before = state.examples;
         let batches = state.batch..self.task.batches();
-        let stopped = prefetch::each(self.task, &order, batches, |batch| {
-            let examples = self.task.examples(&batch);
-            let loss = self.task.loss(&state.net, batch, device);
-            let gradients = GradientsParams::from_grads(loss.backward(), &state.net);
-            // The optimiser takes the network and gives it back.
-            state.net = state.optimizer.step(lr, state.net.clone(), gradients);
-            pending.losses.push((loss.detach(), examples as f64));
+        let accumulate = self.config.accumulate;
+        let (clip_norm, precision) = (self.config.clip_norm, self.config.precision);
+        let treatment = Treatment { accumulate, clip_norm, precision };
+        let mut gathered = BatchGradients::default();
+        let stopped = prefetch::each(self.task, &order, batches.clone(), |batch| {
+            let examples = self.task.examples(&batch) as f64;
+            let step = self.task.step(&state.net, batch, device);
+            pending.steps.push((step.loss.clone().detach(), step.signals, examples));
+            treatment.backward(&state.net, &mut gathered, step.loss, examples, state.loss_scale);
             state.batch += 1;
-            let save = self.due(*saved);
-            let stop = self.interrupt.requested();
-            if save || stop || pending.losses.len() >= PENDING_LOSSES || kernels::serve(device) {
+            let whole = state.batch.is_multiple_of(accumulate) || state.batch == batches.end;
+            if whole
+                && let Some(gradients) = treatment.finish(&state.net, &mut gathered, &mut state.loss_scale)?
+            {
+                // The optimiser takes the network and gives it back.
+                state.net = state.optimizer.step(lr, state.net.clone(), gradients);
+            }
+            // A part of a batch is nowhere to stop at.
+            let save = whole && self.due(*saved);
+            let stop = whole && self.interrupt.requested();
+            if save || stop || pending.steps.len() >= PENDING_LOSSES || kernels::serve(device) {
                 pending.settle(state)?;
             }
             let mean = (state.examples > 0.0).then(|| state.loss_sum / state.examples);
@@ -221,7 +251,17 @@ impl<T: ProxyTask> Training<'_, T> {
         }
         let seconds = started.elapsed().as_secs_f64();
         let rate = (state.examples - examples_before) / seconds;
-        let line = EpochLine { epoch: state.epoch, loss, lr, best: is_best, seconds, examples_per_s: rate };
+        let signals: Vec<f64> = state.signal_sums.drain(..).map(|sum| sum / state.examples).collect();
+        let line = EpochLine {
+            epoch: state.epoch,
+            loss,
+            lr,
+            best: is_best,
+            seconds,
+            examples_per_s: rate,
+            warning: self.task.warning(&signals),
+            signals: self.task.signals().iter().map(|name| (*name).to_owned()).zip(signals).collect(),
+        };
         (state.batch, state.loss_sum, state.examples) = (0, 0.0, 0.0);
         metrics.append(&line)?;
         observer.epoch(&line);
@@ -255,36 +295,43 @@ fn best<N>(state: &State<N>) -> Option<(f64, usize)> {
     state.best.as_ref().map(|best| (best.loss, best.epoch))
 }
 
-/// Losses that have not been fetched from the device.
+/// Losses and signals that have not been fetched from the device.
 #[derive(Default)]
 struct Pending {
-    losses: Vec<(Tensor<1>, f64)>,
+    steps: Vec<(Tensor<1>, Option<Tensor<1>>, f64)>,
     lr: f64,
 }
 
 impl Pending {
-    /// Add them to the epoch's sum, in order.
+    /// Add them to the epoch's sums, in order.
     fn settle<N>(&mut self, state: &mut State<N>) -> Result<(), Error> {
-        if self.losses.is_empty() {
+        if self.steps.is_empty() {
             return Ok(());
         }
-        let first_batch = state.batch + 1 - self.losses.len();
-        let (tensors, examples): (Vec<_>, Vec<_>) = self.losses.drain(..).unzip();
+        let first_batch = state.batch + 1 - self.steps.len();
+        let (mut tensors, mut weights) = (Vec::new(), Vec::new());
+        for (loss, signals, examples) in self.steps.drain(..) {
+            tensors.push(loss);
+            tensors.extend(signals);
+            weights.push(examples);
+        }
         let data = Tensor::cat(tensors, 0).try_into_data().map_err(|e| Error::Device(e.to_string()))?;
-        let losses =
+        let values =
             data.convert::<f32>().try_into_vec::<f32>().map_err(|e| Error::Device(format!("{e:?}")))?;
-        for (loss, examples) in losses.into_iter().zip(examples) {
+        // Every step has as many signals.
+        let width = values.len() / weights.len();
+        state.signal_sums.resize(width - 1, 0.0);
+        for (values, examples) in values.chunks_exact(width).zip(weights) {
+            let loss = f64::from(values[0]);
             if !loss.is_finite() {
-                return Err(Error::Diverged {
-                    loss: f64::from(loss),
-                    epoch: state.epoch + 1,
-                    first_batch,
-                    last_batch: state.batch,
-                    lr: self.lr,
-                });
+                let (epoch, last_batch, lr) = (state.epoch + 1, state.batch, self.lr);
+                return Err(Error::Diverged { loss, epoch, first_batch, last_batch, lr });
             }
-            state.loss_sum += f64::from(loss) * examples;
+            state.loss_sum += loss * examples;
             state.examples += examples;
+            for (sum, value) in state.signal_sums.iter_mut().zip(&values[1..]) {
+                *sum += f64::from(*value) * examples;
+            }
         }
         Ok(())
     }

@@ -42,7 +42,7 @@ fn set_refusal(argument: &str) -> String {
 }
 
 fn autoencoder(experiment: &Experiment) -> &AutoencoderConfig {
-    let TaskConfig::Autoencoder(autoencoder) = &experiment.task;
+    let TaskConfig::Autoencoder(autoencoder) = &experiment.task else { panic!("{:?}", experiment.task) };
     autoencoder
 }
 

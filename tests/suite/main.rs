@@ -6,6 +6,7 @@ mod config;
 mod conformance;
 mod correlate;
 mod dataset;
+mod families;
 mod gpu;
 mod official;
 mod pipeline;

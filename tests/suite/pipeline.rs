@@ -12,7 +12,7 @@ use crate::program::{Bench, first_clip};
 const ARTEFACTS: [&str; 4] = ["model.safetensors", "features.npz", "scores.csv", "eval.json"];
 
 /// The artefacts of the only run below a folder.
-fn artefacts(runs: &Path) -> BTreeMap<&'static str, Vec<u8>> {
+pub fn artefacts(runs: &Path) -> BTreeMap<&'static str, Vec<u8>> {
     let run = walk(runs).into_iter().find(|path| path.ends_with("manifest.json")).expect("a run");
     let run = run.parent().unwrap();
     let read =
@@ -26,7 +26,7 @@ fn assert_same_models(a: &BTreeMap<&'static str, Vec<u8>>, runs: &Path) {
     assert!(fs::read(path).unwrap() == a["model.safetensors"], "model.safetensors differs after kills");
 }
 
-fn walk(folder: &Path) -> Vec<std::path::PathBuf> {
+pub fn walk(folder: &Path) -> Vec<std::path::PathBuf> {
     let mut found = Vec::new();
     for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
         let path = entry.path();
@@ -36,7 +36,7 @@ fn walk(folder: &Path) -> Vec<std::path::PathBuf> {
     found
 }
 
-fn assert_same(a: &BTreeMap<&'static str, Vec<u8>>, b: &BTreeMap<&'static str, Vec<u8>>, when: &str) {
+pub fn assert_same(a: &BTreeMap<&'static str, Vec<u8>>, b: &BTreeMap<&'static str, Vec<u8>>, when: &str) {
     for (name, bytes) in a {
         assert!(bytes == &b[name], "{name} differs {when}");
     }

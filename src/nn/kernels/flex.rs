@@ -4,8 +4,9 @@ use burn::backend::Flex;
 use burn::backend::flex::FlexTensor;
 use burn::tensor::{DType, Shape, TensorData};
 
+use super::conv::{self, ConvShape};
 use super::slices::AdamWStep;
-use super::{Kernels, dense, slices};
+use super::{ConvSteps, Kernels, dense, slices};
 
 /// A contiguous tensor's values.
 fn values(tensor: &FlexTensor) -> &[f32] {
@@ -30,7 +31,48 @@ fn tensor(values: Vec<f32>, shape: impl Into<Shape>) -> FlexTensor {
     FlexTensor::from_data(TensorData::new(values, shape))
 }
 
+/// The sizes of a convolution.
+fn conv_shape(x: &FlexTensor, weight: &FlexTensor, steps: ConvSteps) -> ConvShape {
+    let (x, weight) = (x.layout().shape(), weight.layout().shape());
+    assert_eq!(x[1], weight[1], "an input of other channels than the layer's");
+    ConvShape {
+        batch: x[0],
+        in_channels: x[1],
+        out_channels: weight[0],
+        in_height: x[2],
+        in_width: x[3],
+        kernel: [weight[2], weight[3]],
+        stride: steps.stride,
+        padding: steps.padding,
+        dilation: steps.dilation,
+    }
+}
+
 impl Kernels for Flex {
+    fn convolution(x: FlexTensor, weight: FlexTensor, steps: ConvSteps) -> FlexTensor {
+        let shape = conv_shape(&x, &weight, steps);
+        let (x, weight) = (contiguous(x), contiguous(weight));
+        let output = conv::forward(values(&x), values(&weight), None, &shape);
+        let [height, width] = shape.output();
+        tensor(output, [shape.batch, shape.out_channels, height, width])
+    }
+
+    fn convolution_backward(
+        x: FlexTensor,
+        weight: FlexTensor,
+        gradient: FlexTensor,
+        steps: ConvSteps,
+        at_x: bool,
+    ) -> (FlexTensor, Option<FlexTensor>) {
+        let shape = conv_shape(&x, &weight, steps);
+        let (x, weight, gradient) = (contiguous(x), contiguous(weight), contiguous(gradient));
+        let of_weight = conv::backward_weight(values(&x), values(&gradient), &shape);
+        let of_x = at_x.then(|| conv::backward_input(values(&gradient), values(&weight), &shape));
+        let ConvShape { batch, in_channels, out_channels, in_height, in_width, kernel, .. } = shape;
+        let of_weight = tensor(of_weight, [out_channels, in_channels, kernel[0], kernel[1]]);
+        (of_weight, of_x.map(|of_x| tensor(of_x, [batch, in_channels, in_height, in_width])))
+    }
+
     fn linear(x: FlexTensor, weight: FlexTensor, bias: FlexTensor) -> FlexTensor {
         let ([_, width], [inputs, _]) = (dims(&x), dims(&weight));
         assert_eq!(width, inputs, "an input of another width than the layer's");

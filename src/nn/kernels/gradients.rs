@@ -8,8 +8,8 @@ use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
 use burn::backend::autodiff::{self, NodeId};
 use burn::backend::tensor::FloatTensor;
 
-use super::Kernels;
 use super::slices::AdamWStep;
+use super::{ConvSteps, Kernels};
 
 impl<B: Kernels, C: CheckpointStrategy> Kernels for Autodiff<B, C> {
     fn linear(x: FloatTensor<Self>, weight: FloatTensor<Self>, bias: FloatTensor<Self>) -> FloatTensor<Self> {
@@ -31,6 +31,28 @@ impl<B: Kernels, C: CheckpointStrategy> Kernels for Autodiff<B, C> {
         _gradient: FloatTensor<Self>,
         _at_x: bool,
     ) -> (FloatTensor<Self>, FloatTensor<Self>, Option<FloatTensor<Self>>) {
+        unreachable!("gradients of gradients are not recorded")
+    }
+
+    fn convolution(x: FloatTensor<Self>, weight: FloatTensor<Self>, steps: ConvSteps) -> FloatTensor<Self> {
+        match Convolution.prepare::<C>([x.node(), weight.node()]).compute_bound().stateful() {
+            OpsKind::Tracked(mut prep) => {
+                let state = ([prep.checkpoint(&x), prep.checkpoint(&weight)], steps);
+                prep.finish(state, B::convolution(x.into_primitive(), weight.into_primitive(), steps))
+            }
+            OpsKind::UnTracked(prep) => {
+                prep.finish(B::convolution(x.into_primitive(), weight.into_primitive(), steps))
+            }
+        }
+    }
+
+    fn convolution_backward(
+        _x: FloatTensor<Self>,
+        _weight: FloatTensor<Self>,
+        _gradient: FloatTensor<Self>,
+        _steps: ConvSteps,
+        _at_x: bool,
+    ) -> (FloatTensor<Self>, Option<FloatTensor<Self>>) {
         unreachable!("gradients of gradients are not recorded")
     }
 
@@ -118,6 +140,28 @@ impl<B: Kernels> Backward<B, 3> for Linear {
         // The first layer's input is data and takes none.
         let (of_weight, of_bias, of_x) = B::linear_backward(x, weight, gradient, to_x.is_some());
         for (parent, gradient) in [(to_weight, Some(of_weight)), (to_bias, Some(of_bias)), (to_x, of_x)] {
+            if let Some((parent, gradient)) = parent.zip(gradient) {
+                grads.register::<B>(parent.id, gradient);
+            }
+        }
+    }
+}
+
+#[derive(Debug)]
+struct Convolution;
+
+impl<B: Kernels> Backward<B, 2> for Convolution {
+    /// Input and weight.
+    type State = ([NodeId; 2], ConvSteps);
+
+    fn backward(self, ops: Ops<Self::State, 2>, grads: &mut Gradients, checkpointer: &mut Checkpointer) {
+        let gradient = grads.consume::<B>(&ops.node);
+        let (nodes, steps) = ops.state;
+        let [x, weight] = nodes.map(|node| checkpointer.retrieve_node_output::<FloatTensor<B>>(node));
+        let [to_x, to_weight] = ops.parents;
+        // The first layer's input is data and takes none.
+        let (of_weight, of_x) = B::convolution_backward(x, weight, gradient, steps, to_x.is_some());
+        for (parent, gradient) in [(to_weight, Some(of_weight)), (to_x, of_x)] {
             if let Some((parent, gradient)) = parent.zip(gradient) {
                 grads.register::<B>(parent.id, gradient);
             }

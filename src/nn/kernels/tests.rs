@@ -143,6 +143,45 @@ fn linear_and_its_gradients_are_those_of_the_stock_operations() {
 }
 
 #[test]
+fn a_convolution_and_its_gradients_are_those_of_the_stock_operations() {
+    use burn::tensor::module::conv2d;
+    use burn::tensor::ops::ConvOptions;
+
+    let device = Device::flex().autodiff();
+    let image = |shape: [usize; 4], factor: f32| {
+        let values: Vec<f32> =
+            (0..shape.iter().product::<usize>()).map(|n| (n as f32 * factor).sin()).collect();
+        Tensor::<4>::from_data(TensorData::new(values, shape), &device)
+    };
+    for (stride, padding, dilation) in [(1, 1, 1), (2, 3, 1), (1, 0, 2)] {
+        let x = image([2, 3, 11, 9], 0.37).require_grad();
+        let weight = image([5, 3, 3, 3], 0.73).require_grad();
+        let steps = ConvSteps { stride: [stride; 2], padding: [[padding; 2]; 2], dilation: [dilation; 2] };
+        let both = |own: bool| {
+            let output = match own {
+                true => convolution(x.clone(), weight.clone(), steps),
+                false => {
+                    let options = ConvOptions::new([stride; 2], [padding; 2], [dilation; 2], 1);
+                    conv2d(x.clone(), weight.clone(), None, options)
+                }
+            };
+            let other = image(output.dims(), 0.11);
+            let grads = (output.clone() * other).sum().backward();
+            [host(output), host(x.grad(&grads).unwrap()), host(weight.grad(&grads).unwrap())]
+        };
+        // Sums of up to 200 terms below 1 in f32, in another order.
+        for (name, (a, b)) in ["output", "x", "weight"].iter().zip(both(true).into_iter().zip(both(false))) {
+            assert_near(name, a, b, 1e-4);
+        }
+    }
+    // An input that is data.
+    let (x, weight) = (image([1, 1, 4, 4], 0.3), image([2, 1, 3, 3], 0.5).require_grad());
+    let steps = ConvSteps { stride: [1; 2], padding: [[1; 2]; 2], dilation: [1; 2] };
+    let grads = convolution(x.clone(), weight.clone(), steps).sum().backward();
+    assert!(weight.grad(&grads).is_some() && x.grad(&grads).is_none());
+}
+
+#[test]
 fn a_turned_weight_is_taken_for_what_it_is() {
     let device = Device::flex();
     let [x, _] = inputs(&device, 5, 4);

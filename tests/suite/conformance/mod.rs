@@ -4,8 +4,10 @@
 //! `../shared/conformance` beside the checkout, else in the small copy under `tests/fixtures`.
 //! Every size, rate and setting is read from the files: any folder of the same layout does.
 
+mod checkpoints;
 mod metrics;
 mod official;
+mod resnet;
 mod signal;
 mod stats;
 mod study_tables;

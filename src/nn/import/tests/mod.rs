@@ -1,0 +1,9 @@
+//! Checkpoints written opcode by opcode, sound and hostile ones.
+
+mod assemble;
+mod envelopes;
+mod files;
+mod hostile;
+mod plain;
+mod random;
+mod tensors;
