@@ -234,7 +234,11 @@ impl ModuleMapper for Loader<'_> {
             values = transposed(&values, expected[1]);
             expected.swap(0, 1);
         }
-        param.map(|old| Tensor::from_data(TensorData::new(values, expected), (&old.device(), DType::F32)))
+        param.map(|old| {
+            let new = Tensor::from_data(TensorData::new(values, expected), (&old.device(), DType::F32));
+            // Loaded weights go on learning where fresh ones would.
+            new.set_require_grad(old.is_require_grad())
+        })
     }
 }
 

@@ -150,8 +150,9 @@ fn cross_entropy_learns_sections_that_differ() {
     let bench = Bench::empty();
     let sizes = ["--duration-s", "2", "--train-per-section", "24", "--test-per-section", "16"];
     bench.run(&[&["synth", "data", "--machines", "valve", "-q"], &sizes[..]].concat()).fine();
-    let options = ["--set", "task.classification.frames=63", "--set", "task.classification.width=8"];
-    train(&bench, KINDS[0], &[&options[..], &["--set", "train.epochs=8"]].concat()).fine();
+    let size = ["--set", "task.classification.frames=63", "--set", "task.classification.width=8"];
+    let pace = ["--set", "train.epochs=16", "--set", "train.optimizer.lr=5e-3"];
+    train(&bench, KINDS[0], &[&size[..], &pace, &["--set", "train.schedule.step_epochs=5"]].concat()).fine();
     let judged = only(&bench.eval(&["runs"]).fine());
     let f1 = judged["proxy"]["value"].as_f64().unwrap();
     assert!(f1 > 0.95, "{f1}");
@@ -159,19 +160,23 @@ fn cross_entropy_learns_sections_that_differ() {
 
 #[test]
 fn simclr_improves_on_its_initialisation() {
-    let bench = machines("fan");
+    let bench = Bench::empty();
+    let sizes = ["--duration-s", "2", "--train-per-section", "40", "--test-per-section", "24"];
+    bench.run(&[&["synth", "data", "--machines", "fan", "-q"], &sizes[..]].concat()).fine();
     let judged = |runs: &str, options: &[&str]| {
-        let width = ["--set", "task.contrastive.width=8", "--runs", runs];
-        train(&bench, KINDS[2], &[&width[..], options].concat()).fine();
+        let size = ["--set", "task.contrastive.frames=63", "--set", "task.contrastive.width=8"];
+        train(&bench, KINDS[2], &[&size[..], &["--runs", runs], options].concat()).fine();
         let judged = only(&bench.eval(&[runs]).fine());
         let value = |proxy: &Value| proxy["value"].as_f64().unwrap();
         (value(&judged["proxy"]), value(&judged["other_proxies"][0]))
     };
     // Steps too small to move a weight: the batch statistics settle, and nothing else.
-    let initial = judged("initial", &["--set", "train.epochs=20", "--set", "train.optimizer.lr=1e-12"]);
-    let trained = judged("trained", &["--set", "train.epochs=20", "--set", "train.schedule.step_epochs=10"]);
+    let initial = judged("initial", &["--set", "train.optimizer.lr=1e-12"]);
+    let pace = ["--set", "train.epochs=60", "--set", "train.optimizer.lr=4e-3"];
+    let calm = ["--set", "train.schedule.step_epochs=20", "--set", "train.batch_size=32"];
+    let trained = judged("trained", &[pace, calm].concat());
     assert!(trained.0 < initial.0, "uniformity {initial:?} {trained:?}");
-    assert!(trained.1 / trained.0.abs() < initial.1 / initial.0.abs(), "alignment {initial:?} {trained:?}");
+    assert!(trained.1 < initial.1, "alignment {initial:?} {trained:?}");
 }
 
 #[test]
