@@ -187,7 +187,7 @@ fn views() {
     let clips = folder.path().join("clips");
     let synth = Command::new(env!("CARGO_BIN_EXE_asdbench"))
         .args(["synth", &clips.display().to_string(), "--machines", "fan", "-q"])
-        .args(["--train-per-section", "16", "--test-per-section", "2"])
+        .args(["--train-per-section", "16", "--test-per-section", "4"])
         .status();
     assert!(synth.is_ok_and(|status| status.success()), "no clips");
     let configs = Path::new(env!("CARGO_MANIFEST_DIR")).join("configs/simclr.toml");

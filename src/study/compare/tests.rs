@@ -47,7 +47,7 @@ fn a_run(root: &Path, system: &str, machine: &str, seed: u64, noise: u32) -> Pat
     make_folder(&folder).unwrap();
     let manifest = serde_json::json!({
         "schema": 1, "family": "autoencoder", "config": system, "config_hash": "", "data_fingerprint": "",
-        "machine": machine, "seed": seed, "resumed": [], "clips": 1, "skipped": [],
+        "learnt": [machine], "machine": machine, "seed": seed, "resumed": [], "clips": 1, "skipped": [],
         "started": { "unix_s": 0, "asdbench": "", "burn": "", "argv": [], "git": null, "device": "" },
     });
     write(&folder.join("manifest.json"), manifest.to_string().as_bytes(), Durability::Cached).unwrap();

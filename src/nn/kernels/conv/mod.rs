@@ -12,8 +12,6 @@ mod scratch;
 #[cfg(test)]
 mod tests;
 
-use rayon::prelude::*;
-
 use gather::{Gather, Shared, Target, Weights};
 use lanes::Processor;
 use layout::{Axis, Tap};
@@ -225,32 +223,4 @@ fn backward_weight_on(processor: Processor, x: &[f32], gradient: &[f32], shape: 
         columns: shape.forward_axis(1),
     };
     of.sum(processor)
-}
-
-/// The gradient of [`forward`] at its bias: `[out]`.
-pub fn backward_bias(gradient: &[f32], shape: &ConvShape) -> Vec<f32> {
-    let [height, width] = shape.output();
-    let plane = height * width;
-    let channel = |channel: usize| {
-        let mut sum = 0.0f64;
-        for image in 0..shape.batch {
-            let values = &gradient[(image * shape.out_channels + channel) * plane..][..plane];
-            sum += values.chunks(LANE_SUMS).map(lane_sum).sum::<f64>();
-        }
-        sum as f32
-    };
-    (0..shape.out_channels).into_par_iter().map(channel).collect()
-}
-
-/// Values that are summed in f32 before they go on in f64.
-const LANE_SUMS: usize = 256;
-
-fn lane_sum(values: &[f32]) -> f64 {
-    let mut lanes = [0.0f32; 16];
-    let chunks = values.chunks_exact(16);
-    let rest: f32 = chunks.remainder().iter().sum();
-    for chunk in chunks {
-        lanes.iter_mut().zip(chunk).for_each(|(lane, value)| *lane += value);
-    }
-    f64::from(lanes.iter().sum::<f32>()) + f64::from(rest)
 }
