@@ -142,5 +142,7 @@ fn reasons(one: &Evaluation) -> Vec<String> {
         ("Mahalanobis", &one.mahalanobis.aucs.why),
         ("official metrics", &one.official.why),
     ];
-    all.iter().filter_map(|(what, why)| why.as_ref().map(|why| format!("{what}: {why}"))).collect()
+    let own = all.iter().filter_map(|(what, why)| why.as_ref().map(|why| format!("{what}: {why}")));
+    let others = one.other_proxies.iter().filter_map(|proxy| Some((&proxy.name, proxy.why.as_ref()?)));
+    own.chain(others.map(|(name, why)| format!("{name}: {why}"))).collect()
 }

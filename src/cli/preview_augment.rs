@@ -59,10 +59,10 @@ struct Document<'a> {
 
 /// Make all views, then write all files.
 pub fn run(args: &PreviewAugmentArgs, context: &Context) -> Result<(), Failure> {
-    let (front_end, augment) = settings(args.config.as_deref())?;
+    let (front_end, augment, channel) = settings(args.config.as_deref())?;
     let in_clip = |error: crate::audio::Error| dataset::Error::from(error.in_file(&args.clip));
     let reader = LogMel::new(&front_end).map_err(in_clip)?;
-    let samples = reader.read_clip(&args.clip, ChannelChoice::First).map_err(dataset::Error::from)?;
+    let samples = reader.read_clip(&args.clip, channel).map_err(dataset::Error::from)?;
     // Views as long as the clip: the whole of it is to be heard.
     let augmenter = Augmenter::new(&front_end, &augment, reader.frames(samples.len())).map_err(in_clip)?;
     let original = augmenter.front_end().compute(&samples).map_err(in_clip)?;
@@ -87,14 +87,14 @@ pub fn run(args: &PreviewAugmentArgs, context: &Context) -> Result<(), Failure> 
     Ok(())
 }
 
-/// The front end and the augmentation of a configuration, or the defaults.
-fn settings(config: Option<&Path>) -> Result<(LogMelSpec, AugmentSpec), Failure> {
+/// The front end, the augmentation and the channel of a configuration, or the defaults.
+fn settings(config: Option<&Path>) -> Result<(LogMelSpec, AugmentSpec, ChannelChoice), Failure> {
     let Some(path) = config else {
-        return Ok((LogMelSpec::default(), AugmentSpec::default()));
+        return Ok((LogMelSpec::default(), AugmentSpec::default(), ChannelChoice::First));
     };
     let experiment = config::load(path, &[])?.experiment;
     match experiment.task.augment() {
-        Some(augment) => Ok((experiment.frontend.logmel.clone(), augment.clone())),
+        Some(augment) => Ok((experiment.frontend.logmel.clone(), augment.clone(), experiment.data.channel)),
         None => Err(config::Error::NoViews(experiment.family()).into()),
     }
 }

@@ -20,7 +20,8 @@ pub struct TrainConfig {
     // TOML's integers are signed: a larger seed could not be written back.
     #[schemars(length(min = 1), inner(range(max = 9_223_372_036_854_775_807_u64)), extend("uniqueItems" = true))]
     pub seeds: Vec<u64>,
-    /// Seconds between two checkpoints; 0 writes one whenever there is a chance.
+    /// Seconds between two checkpoints, more where writing one takes over a twentieth of that; 0 writes one whenever there is
+    /// a chance.
     #[schemars(range(min = 0.0))]
     pub checkpoint_every_s: f64,
     /// Equal parts that a batch goes through the network in, to fit a smaller device; their gradients are summed before
@@ -82,9 +83,11 @@ impl TrainConfig {
     pub(super) fn check(&self, problems: &mut Vec<Problem>) {
         let Self { batch_size, accumulate, .. } = *self;
         if !batch_size.is_multiple_of(accumulate) || batch_size / accumulate < 2 {
-            let message = format!(
-                "`train.accumulate` is {accumulate}, which does not divide a batch of {batch_size} evenly"
-            );
+            let why = match batch_size.is_multiple_of(accumulate) {
+                true => format!("leaves one example of {batch_size} to each part"),
+                false => format!("does not divide a batch of {batch_size} evenly"),
+            };
+            let message = format!("`train.accumulate` is {accumulate}, which {why}");
             problems.push(
                 Problem::new("train.accumulate", message)
                     .related(&["train.batch_size"])

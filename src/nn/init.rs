@@ -26,12 +26,12 @@ impl<'a> Init<'a> {
         Self { seed, device, precision: Precision::F32 }
     }
 
-    /// The same weights in a network whose convolutions compute in `precision`.
+    /// The same weights in a network whose convolutions and dense layers compute in `precision`.
     pub fn with_precision(self, precision: Precision) -> Self {
         Self { precision, ..self }
     }
 
-    /// What convolutions compute in.
+    /// What convolutions and dense layers compute in.
     pub fn precision(&self) -> Precision {
         self.precision
     }

@@ -35,7 +35,6 @@ impl Linear {
             return kernels::linear(x, weight, bias);
         }
         let [x, weight] = [x, weight].map(|operand| self.precision.operand(operand));
-        let bias = self.precision.operand(bias);
-        self.precision.result(linear(x, weight, Some(bias)))
+        self.precision.result(linear(x, weight, None)) + bias.unsqueeze::<2>()
     }
 }

@@ -4,7 +4,7 @@ use burn::tensor::{DType, Device, FloatDType, Tensor};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// Number format of the operands of convolutions; weights, sums, norms and losses stay in f32.
+/// Number format of the operands of convolutions and dense layers; weights, biases, norms and losses stay in f32.
 #[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[serde(rename_all = "kebab-case")]
 pub enum Precision {

@@ -20,12 +20,22 @@ pub enum Error {
     /// The file belongs to another network.
     #[error(
         "the file holds another network: {}; load it with the config that it was trained with",
-        .0.join(", ")
+        first_few(.0)
     )]
     Mismatch(Vec<String>),
     /// The device failed while its values were read.
     #[error("failed to read weights from the device: {0}")]
     Device(String),
+}
+
+/// The first of several differences, and how many there are.
+fn first_few(problems: &[String]) -> String {
+    const NAMED: usize = 5;
+    let named = problems.iter().take(NAMED).cloned().collect::<Vec<_>>().join(", ");
+    match problems.len().saturating_sub(NAMED) {
+        0 => named,
+        more => format!("{named} and {more} more"),
+    }
 }
 
 /// The network's parameters and running statistics as the bytes of a safetensors file.

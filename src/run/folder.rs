@@ -183,8 +183,13 @@ impl RunFolder {
     /// # Errors
     /// When it cannot be read or is damaged.
     pub fn manifest(&self) -> Result<Option<Manifest>, Error> {
-        match self.read_json("manifest.json") {
-            Ok(manifest) => Ok(Some(manifest)),
+        match self.read_json::<Manifest>("manifest.json") {
+            Ok(mut manifest) => {
+                if manifest.learnt.is_empty() {
+                    manifest.learnt.push(manifest.machine.clone());
+                }
+                Ok(Some(manifest))
+            }
             Err(Error::File(error)) if error.is_missing() => Ok(None),
             Err(error) => Err(error),
         }

@@ -23,7 +23,8 @@ pub struct Manifest {
     pub data_fingerprint: String,
     /// Machine type.
     pub machine: String,
-    /// Machine types whose clips were learnt.
+    /// Machine types whose clips were learnt; of older manifests, which do not say it, the run's own.
+    #[serde(default)]
     pub learnt: Vec<String>,
     /// Seed of every random draw.
     pub seed: u64,

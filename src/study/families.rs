@@ -31,7 +31,7 @@ pub(super) fn with_task<W: WithTask>(
             work.with(&AutoencoderTask::new(machine, config, part_size, &set.logmels, set.scaler)?)
         }
         TaskConfig::Classification(config) => {
-            work.with(&ClassificationTask::new(config, &experiment.train.schedule, part_size, sets, own)?)
+            work.with(&ClassificationTask::new(config, &experiment.train, sets, own)?)
         }
         TaskConfig::Contrastive(config) => {
             work.with(&ContrastiveTask::new(config, &experiment.frontend.logmel, part_size, set)?)

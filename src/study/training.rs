@@ -225,7 +225,7 @@ pub fn train(
     let sets = recordings.training_sets(&trial.learnt, &trial.experiment)?;
     // Labels that allow no training, too.
     let own = trial.own_set();
-    with_task(&trial.experiment, &sets, own, Check)?;
+    with_task(&trial.experiment, &sets, own, Check { ui })?;
     if interrupt.requested() {
         return Err(Error::Interrupted);
     }
@@ -265,13 +265,16 @@ pub fn train(
     Ok(trial.trained(&status, outcome.best.map(|(loss, _)| (outcome.epochs, loss))))
 }
 
-/// Making the task is the check.
-struct Check;
+/// Making the task is the check; what it remarks is said.
+struct Check<'a> {
+    ui: &'a Ui,
+}
 
-impl WithTask for Check {
+impl WithTask for Check<'_> {
     type Output = ();
 
-    fn with<T: ProxyTask>(self, _task: &T) -> Result<(), Error> {
+    fn with<T: ProxyTask>(self, task: &T) -> Result<(), Error> {
+        task.remarks().iter().for_each(|remark| self.ui.warn(remark));
         Ok(())
     }
 }

@@ -4,7 +4,7 @@
 //! that were trained on; with an angular loss that of a linear classifier on the frozen backbone. Feature of a clip:
 //! the penultimate layer, 512 or 2,048 values.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use burn::module::Module;
 use burn::tensor::{Device, Int, Tensor};
@@ -14,7 +14,7 @@ use rand::seq::SliceRandom;
 
 use super::linear_phase::{classify, largest};
 use super::{Error, Extracted, HeldOut, LogMels, Proxy, ProxyTask, Step, TrainingSet, host, images};
-use crate::config::{ClassLabel, ClassificationConfig, ClassificationLoss, ScheduleConfig};
+use crate::config::{ClassLabel, ClassificationConfig, ClassificationLoss, TrainConfig};
 use crate::dataset::Clip;
 use crate::metric::macro_f1_of;
 use crate::nn::arcface::{ArcFace, ArcFaceSize};
@@ -47,14 +47,16 @@ struct Example {
 /// The classification family.
 pub struct ClassificationTask<'a> {
     config: &'a ClassificationConfig,
-    schedule: &'a ScheduleConfig,
-    part_size: usize,
+    training: &'a TrainConfig,
     sets: &'a [TrainingSet],
     /// Which of the sets is of the machine type that is judged.
     own: usize,
     /// Names of the classes, sorted.
     classes: Vec<String>,
+    /// Those of the machine type that is judged, ascending: a clip of it is named as one of these.
+    own_classes: BTreeSet<usize>,
     examples: Vec<Example>,
+    remarks: Vec<String>,
 }
 
 impl<'a> ClassificationTask<'a> {
@@ -64,8 +66,7 @@ impl<'a> ClassificationTask<'a> {
     /// [`Error::Labels`] when there are fewer than two classes or a clip has no label.
     pub fn new(
         config: &'a ClassificationConfig,
-        schedule: &'a ScheduleConfig,
-        part_size: usize,
+        training: &'a TrainConfig,
         sets: &'a [TrainingSet],
         own: usize,
     ) -> Result<Self, Error> {
@@ -87,19 +88,36 @@ impl<'a> ClassificationTask<'a> {
         let classes: Vec<String> = clips_of.keys().map(|&name| name.to_owned()).collect();
         if classes.len() < 2 {
             return Err(Error::Labels(format!(
-                "machine `{machine}` has the one class `{}` to learn, and a classifier needs two; set \
-                 task.classification.label to \"machine-section\" or \"attribute\", or leave the machine out",
-                classes.first().map_or("", String::as_str)
+                "machine `{machine}` has the one class `{}` to learn, and a classifier needs two; {}leave the machine out",
+                classes.first().map_or("", String::as_str),
+                match config.label {
+                    ClassLabel::Section =>
+                        "set task.classification.label to \"machine-section\" or \"attribute\", or ",
+                    ClassLabel::MachineSection | ClassLabel::Attribute => "",
+                }
             )));
         }
-        for (name, _) in clips_of.iter().filter(|(_, clips)| **clips == 1) {
-            tracing::warn!("class `{name}` of machine `{machine}` has one training clip only");
+        let mut remarks = Vec::new();
+        let single: Vec<String> =
+            clips_of.iter().filter(|(_, n)| **n == 1).map(|(name, _)| format!("`{name}`")).collect();
+        if let Some(first) = single.first() {
+            let others =
+                if single.len() > 1 { format!(" and {} others", single.len() - 1) } else { String::new() };
+            remarks.push(format!("machine `{machine}`: class {first}{others}: one training clip only"));
+        }
+        let unnamed = sets[own].good_clips().filter(|clip| clip.attributes.is_empty()).count();
+        if config.label == ClassLabel::Attribute && unnamed > 0 {
+            remarks.push(format!(
+                "machine `{machine}`: {unnamed} training clips have no attributes and are classes by section"
+            ));
         }
         let class = |name: &String| classes.binary_search(name).unwrap_or_default();
         let examples =
             named.iter().map(|(set, clip, name)| Example { set: *set, clip: *clip, class: class(name) });
-        let examples = examples.collect();
-        Ok(Self { config, schedule, part_size, sets, own, classes, examples })
+        let examples: Vec<Example> = examples.collect();
+        let own_classes: BTreeSet<usize> =
+            examples.iter().filter(|example| example.set == own).map(|example| example.class).collect();
+        Ok(Self { config, training, sets, own, classes, own_classes, examples, remarks })
     }
 
     fn size(&self) -> ResNetSize {
@@ -108,6 +126,12 @@ impl<'a> ClassificationTask<'a> {
 
     fn n_mels(&self) -> usize {
         self.sets[self.own].logmels.n_mels()
+    }
+
+    /// The likeliest of the machine type's own classes.
+    fn named(&self, logits: &[f32]) -> usize {
+        let own: Vec<f32> = self.own_classes.iter().map(|&class| logits[class]).collect();
+        self.own_classes.iter().nth(largest(&own)).copied().unwrap_or_default()
     }
 
     /// The class of a clip, where it was learnt.
@@ -166,10 +190,14 @@ impl ProxyTask for ClassificationTask<'_> {
         Classifier { backbone: ResNet::new(self.size(), init), fc, arcface }
     }
 
+    fn remarks(&self) -> &[String] {
+        &self.remarks
+    }
+
     fn batches(&self) -> usize {
         // A last batch of one clip has no variance to normalise with and is left out.
         let clips = self.examples.len();
-        clips / self.part_size + usize::from(clips % self.part_size > 1)
+        clips / self.training.part_size() + usize::from(clips % self.training.part_size() > 1)
     }
 
     fn order(&self, seed: u64, epoch: usize) -> Order {
@@ -179,8 +207,8 @@ impl ProxyTask for ClassificationTask<'_> {
     }
 
     fn batch(&self, order: &Order, index: usize) -> Result<Batch, Error> {
-        let first = index * self.part_size;
-        let chosen = &order.examples[first..(first + self.part_size).min(order.examples.len())];
+        let first = index * self.training.part_size();
+        let chosen = &order.examples[first..(first + self.training.part_size()).min(order.examples.len())];
         let (n_mels, frames) = (self.n_mels(), self.config.frames);
         let mut images = vec![0.0; chosen.len() * n_mels * frames];
         let mut rows = Vec::new();
@@ -249,7 +277,7 @@ impl ProxyTask for ClassificationTask<'_> {
             match &net.fc {
                 Some(fc) => {
                     let logits = host(fc.forward(of_batch.clone()))?;
-                    terms.extend(logits.chunks_exact(self.classes.len()).map(largest));
+                    terms.extend(logits.chunks_exact(self.classes.len()).map(|row| self.named(row)));
                 }
                 None => terms.extend(std::iter::repeat_n(0, count)),
             }
@@ -285,7 +313,7 @@ impl ProxyTask for ClassificationTask<'_> {
                 let labels: Vec<usize> = own.map(|example| example.class).collect();
                 classify(
                     &self.config.linear_phase,
-                    self.schedule,
+                    self.training,
                     trained.features.view(),
                     &labels,
                     self.classes.len(),

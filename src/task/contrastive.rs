@@ -17,7 +17,7 @@ use rayon::{ThreadPool, ThreadPoolBuilder};
 use super::{Error, Extracted, HeldOut, LogMels, Proxy, ProxyTask, Step, TrainingSet, host, images};
 use crate::audio::{self, Augmenter, LogMelSpec, ViewScratch};
 use crate::config::{ContrastiveConfig, ContrastiveMethod};
-use crate::metric::{alignment, uniformity};
+use crate::metric::{Undefined, alignment, uniformity};
 use crate::nn::init::Init;
 use crate::nn::loss::{negative_cosine, nt_xent, spread};
 use crate::nn::projection::Projection;
@@ -37,8 +37,12 @@ const VIEWED_CLIPS: usize = 8;
 /// Threads that make views, apart from those that train: a training thread that waits for its part of a layer must not
 /// start on a view of 2 ms.
 static LOADERS: LazyLock<Option<ThreadPool>> = LazyLock::new(|| {
-    let threads = std::thread::available_parallelism().map_or(1, usize::from);
-    ThreadPoolBuilder::new().num_threads(threads).thread_name(|n| format!("loader-{n}")).build().ok()
+    // As many as train, which RAYON_NUM_THREADS can limit.
+    ThreadPoolBuilder::new()
+        .num_threads(rayon::current_num_threads())
+        .thread_name(|n| format!("loader-{n}"))
+        .build()
+        .ok()
 });
 
 /// A residual network and the heads that it is trained through.
@@ -73,7 +77,7 @@ impl<'a> ContrastiveTask<'a> {
         if clips < 2 {
             return Err(Error::TooFew { machine: train.clips.machine.clone(), found: clips });
         }
-        let augmenter = Augmenter::new(front_end, &config.augment, config.frames).map_err(Error::Clip)?;
+        let augmenter = Augmenter::new(front_end, &config.augment, config.frames).map_err(Error::Views)?;
         Ok(Self { config, part_size, train, augmenter })
     }
 
@@ -123,7 +127,7 @@ impl<'a> ContrastiveTask<'a> {
             Some(loaders) => loaders.install(make),
             None => make(),
         }
-        .map_err(Error::Clip)?;
+        .map_err(Error::Lost)?;
         Ok(images)
     }
 
@@ -285,9 +289,14 @@ impl ProxyTask for ContrastiveTask<'_> {
             return Ok(vec![Proxy::new("uniformity", none(), false), Proxy::new("alignment", none(), false)]);
         }
         let [first, second] = self.features_of_views(net, held_out, device)?;
-        let uniform = uniformity(first.view(), T).map_err(|e| e.to_string());
+        let uniform = uniformity(first.view(), T);
+        // A feature of nothing but zeros is the end of all learning, and has no direction to measure.
+        let collapsed = match &uniform {
+            Ok(value) => *value > COLLAPSED_UNIFORMITY,
+            Err(why) => matches!(why, Undefined::ZeroVector { .. }),
+        };
+        let uniform = uniform.map_err(|e| e.to_string());
         let aligned = alignment(first.view(), second.view(), ALPHA).map_err(|e| e.to_string());
-        let collapsed = uniform.as_ref().is_ok_and(|value| *value > COLLAPSED_UNIFORMITY);
         let note =
             collapsed.then(|| "the network has collapsed: all clips have nearly one feature".to_owned());
         Ok(vec![

@@ -1,6 +1,7 @@
 //! A linear classifier on frozen features: how much of the classes an angular loss left for a plane to find.
 //!
-//! Softmax cross-entropy with AdamW and the run's step schedule, on the CPU: features are few and small.
+//! Softmax cross-entropy with the run's AdamW and step schedule but a learning rate of its own, on the CPU: features are few
+//! and small.
 
 use burn::optim::{AdamWConfig, GradientsParams};
 use burn::tensor::{Device, Int, Tensor, TensorData};
@@ -8,7 +9,7 @@ use ndarray::{ArrayView2, Axis};
 use rand::seq::SliceRandom;
 
 use super::{Error, host};
-use crate::config::{LinearPhaseConfig, ScheduleConfig};
+use crate::config::{LinearPhaseConfig, TrainConfig};
 use crate::nn::init::Init;
 use crate::nn::linear::Linear;
 use crate::nn::loss::cross_entropy;
@@ -20,7 +21,7 @@ use crate::rng;
 /// When the arithmetic fails on the device.
 pub fn classify(
     config: &LinearPhaseConfig,
-    schedule: &ScheduleConfig,
+    train: &TrainConfig,
     features: ArrayView2<'_, f32>,
     labels: &[usize],
     classes: usize,
@@ -31,12 +32,18 @@ pub fn classify(
     let dim = features.ncols();
     // Its own stream: the same classifier for every seed of the backbone.
     let mut layer = Linear::new("linear_phase", dim, classes, Init::new(0, &training));
-    let mut optimizer = AdamWConfig::new().init();
+    let settings = &train.optimizer;
+    let mut optimizer = AdamWConfig::new()
+        .with_beta_1(settings.beta1 as f32)
+        .with_beta_2(settings.beta2 as f32)
+        .with_epsilon(settings.epsilon as f32)
+        .with_weight_decay(settings.weight_decay as f32)
+        .init();
     let mut order: Vec<usize> = (0..features.nrows()).collect();
     for epoch in 0..config.epochs {
         order.shuffle(&mut rng::stream(0, "linear phase", epoch as u64));
-        let steps = i32::try_from(epoch / schedule.step_epochs).unwrap_or(i32::MAX);
-        let lr = config.lr * schedule.gamma.powi(steps);
+        let steps = i32::try_from(epoch / train.schedule.step_epochs).unwrap_or(i32::MAX);
+        let lr = config.lr * train.schedule.gamma.powi(steps);
         for rows in order.chunks(config.batch_size) {
             let targets: Vec<i64> = rows.iter().map(|&row| labels[row] as i64).collect();
             let targets = Tensor::<1, Int>::from_data(targets.as_slice(), &training);
@@ -77,8 +84,7 @@ mod tests {
         let unseen = Array2::from_shape_fn((9, 5), |(n, d)| clip(n + 100)[d]);
         let config = LinearPhaseConfig { epochs: 60, batch_size: 16, lr: 0.02 };
         let run = || {
-            let schedule = ScheduleConfig::default();
-            classify(&config, &schedule, features.view(), &labels, 3, unseen.view()).unwrap()
+            classify(&config, &TrainConfig::default(), features.view(), &labels, 3, unseen.view()).unwrap()
         };
         let expected: Vec<usize> = (0..9).map(|n| (n + 100) % 3).collect();
         assert_eq!(run(), expected);

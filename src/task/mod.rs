@@ -36,6 +36,12 @@ pub enum Error {
     /// A clip is bad and `data.on_bad_clip = "error"`.
     #[error("{0}; or set data.on_bad_clip = \"skip\" to leave bad clips out")]
     Clip(#[source] audio::Error),
+    /// A clip that could be read when it was indexed.
+    #[error("{0}; it could be read before: did the data folder change?")]
+    Lost(#[source] audio::Error),
+    /// Settings that allow no views.
+    #[error("failed to plan the views: {0}")]
+    Views(#[source] audio::Error),
     /// The clips cannot be had.
     #[error(transparent)]
     Data(#[from] dataset::Error),
@@ -163,6 +169,11 @@ pub trait ProxyTask: Sync {
 
     /// A network with fresh weights.
     fn net(&self, init: Init<'_>) -> Self::Net;
+
+    /// What a user should know of the data before the training.
+    fn remarks(&self) -> &[String] {
+        &[]
+    }
 
     /// Batches in an epoch.
     fn batches(&self) -> usize;

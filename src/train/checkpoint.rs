@@ -3,7 +3,7 @@
 //! `state.json` says where the training stands; `net`, `optimizer` and `best` are Burn's records, which keep each
 //! parameter's identity, by which the optimiser knows its moments.
 
-use std::io::{Cursor, Read, Write};
+use std::io::{self, Cursor, Read, Write};
 use std::path::Path;
 
 use burn::module::Module;
@@ -38,7 +38,7 @@ struct Position {
     best: Option<(f64, usize)>,
 }
 
-/// A [`State`] outside the device.
+/// A [`State`] as it was read.
 pub struct Checkpoint {
     position: Position,
     net: Vec<u8>,
@@ -47,58 +47,41 @@ pub struct Checkpoint {
     path: String,
 }
 
-impl Checkpoint {
-    /// Of a training between two batches.
-    pub fn of<N: Module>(state: &State<N>) -> Result<Self, Error> {
-        let fail = |why: String| failure("write", "", why);
-        let bytes =
-            |record: ModuleRecord| record.into_bytes().map(|b| b.to_vec()).map_err(|e| fail(e.to_string()));
-        let optimizer = state.optimizer.into_bytes().map_err(|e| fail(e.to_string()))?;
-        Ok(Self {
-            position: Position {
-                epoch: state.epoch,
-                batch: state.batch,
-                loss_sum: state.loss_sum,
-                examples: state.examples,
-                signal_sums: state.signal_sums.clone(),
-                loss_scale: state.loss_scale,
-                best: state.best.as_ref().map(|best| (best.loss, best.epoch)),
-            },
-            net: bytes(state.net.clone().into_record())?,
-            optimizer: optimizer.to_vec(),
-            best: state.best.as_ref().map(|best| bytes(best.record.clone())).transpose()?,
-            path: String::new(),
-        })
+/// Put the state of a training between two batches in the place of the last checkpoint.
+///
+/// One part at a time goes through memory: those of a large network are hundreds of megabytes each.
+pub fn save<N: Module>(state: &State<N>, path: &Path) -> Result<(), Error> {
+    if let Some(folder) = path.parent() {
+        files::make_folder(folder)?;
     }
-
-    /// Put it in the place of the last one.
-    pub fn write(&self, path: &Path) -> Result<(), Error> {
-        if let Some(folder) = path.parent() {
-            files::make_folder(folder)?;
-        }
-        let bytes = self.zip().map_err(|why| failure("write", &path.display().to_string(), why))?;
-        Ok(files::write(path, &bytes, Durability::Flushed)?)
-    }
-
-    fn zip(&self) -> Result<Vec<u8>, String> {
-        let mut zip = ZipWriter::new(Cursor::new(Vec::new()));
+    Ok(files::write_with(path, Durability::Flushed, |file| {
+        let mut zip = ZipWriter::new(file);
         let options = SimpleFileOptions::default().compression_method(CompressionMethod::Stored);
-        let position = serde_json::to_vec(&self.position).map_err(|e| e.to_string())?;
-        let parts = [
-            ("state.json", Some(&position)),
-            ("net", Some(&self.net)),
-            ("optimizer", Some(&self.optimizer)),
-            ("best", self.best.as_ref()),
-        ];
-        for (name, part) in parts {
-            if let Some(part) = part {
-                zip.start_file(name, options).map_err(|e| e.to_string())?;
-                zip.write_all(part).map_err(|e| e.to_string())?;
-            }
+        let mut part = |name: &str, bytes: &[u8]| {
+            zip.start_file(name, options.large_file(bytes.len() >= 1 << 31))?;
+            zip.write_all(bytes)
+        };
+        let position = Position {
+            epoch: state.epoch,
+            batch: state.batch,
+            loss_sum: state.loss_sum,
+            examples: state.examples,
+            signal_sums: state.signal_sums.clone(),
+            loss_scale: state.loss_scale,
+            best: state.best.as_ref().map(|best| (best.loss, best.epoch)),
+        };
+        part("state.json", &serde_json::to_vec(&position)?)?;
+        part("net", &state.net.clone().into_record().into_bytes().map_err(io::Error::other)?)?;
+        part("optimizer", &state.optimizer.into_bytes().map_err(io::Error::other)?)?;
+        if let Some(best) = &state.best {
+            part("best", &best.record.clone().into_bytes().map_err(io::Error::other)?)?;
         }
-        Ok(zip.finish().map_err(|e| e.to_string())?.into_inner())
-    }
+        zip.finish()?;
+        Ok(())
+    })?)
+}
 
+impl Checkpoint {
     /// The checkpoint at `path`; `None` where there is none. The zip's checksums find damaged bytes.
     pub fn read(path: &Path) -> Result<Option<Self>, Error> {
         let bytes = match files::read(path) {

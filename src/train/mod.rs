@@ -20,6 +20,7 @@ use burn::tensor::{Device, Tensor};
 use crate::config::TrainConfig;
 use crate::files::{self, Durability};
 use crate::nn::init::Init;
+use crate::nn::precision::Precision;
 use crate::nn::{kernels, weights};
 use crate::process;
 use crate::run::RunFolder;
@@ -56,7 +57,7 @@ pub enum Error {
     /// The loss is not a number any more.
     #[error(
         "the training loss became {loss} in epoch {epoch}, batches {first_batch} to {last_batch}; \
-         lower train.optimizer.lr (now {lr:e}) or look for broken clips with `asdbench data`"
+         {remedy}"
     )]
     Diverged {
         /// The loss.
@@ -67,8 +68,8 @@ pub enum Error {
         first_batch: usize,
         /// From 1.
         last_batch: usize,
-        /// The learning rate then.
-        lr: f64,
+        /// What may help.
+        remedy: String,
     },
     /// Half precision cannot hold the gradients.
     #[error("f16 overflows at every loss scale; train with train.precision = \"bf16\" or \"f32\"")]
@@ -122,6 +123,13 @@ pub struct Training<'a, T: ProxyTask> {
     pub interrupt: &'a Interrupt,
 }
 
+/// When the last checkpoint was written, and how long that took.
+#[derive(Clone, Copy)]
+struct LastSave {
+    at: Instant,
+    took: Duration,
+}
+
 /// What changes from step to step.
 struct State<N> {
     net: N,
@@ -156,7 +164,7 @@ impl<T: ProxyTask> Training<'_, T> {
         if state.epoch > 0 || state.batch > 0 {
             observer.resumed(state.epoch, state.batch);
         }
-        let mut saved = Instant::now();
+        let mut saved = LastSave { at: Instant::now(), took: Duration::ZERO };
         while state.epoch < self.config.epochs {
             let finished = self.epoch(&mut state, &device, &mut saved, observer, &mut metrics)?;
             if !finished {
@@ -166,17 +174,23 @@ impl<T: ProxyTask> Training<'_, T> {
             }
             if self.due(saved) && state.epoch < self.config.epochs {
                 metrics.sync()?;
-                self.save(&state)?;
-                saved = Instant::now();
+                saved = self.timed_save(&state)?;
             }
         }
         self.finish(&state)?;
         Ok(Outcome { finished: true, epochs: state.epoch, best: best(&state) })
     }
 
-    fn due(&self, saved: Instant) -> bool {
-        saved.elapsed()
-            >= Duration::try_from_secs_f64(self.config.checkpoint_every_s).unwrap_or(Duration::MAX)
+    /// Saving a large network takes seconds: it may take a twentieth of the time, unless every chance is asked for.
+    fn due(&self, saved: LastSave) -> bool {
+        let every = Duration::try_from_secs_f64(self.config.checkpoint_every_s).unwrap_or(Duration::MAX);
+        saved.at.elapsed() >= if every.is_zero() { every } else { every.max(saved.took * 20) }
+    }
+
+    fn timed_save(&self, state: &State<T::Net>) -> Result<LastSave, Error> {
+        let started = Instant::now();
+        self.save(state)?;
+        Ok(LastSave { at: Instant::now(), took: started.elapsed() })
     }
 
     fn start(&self, device: &Device) -> Result<State<T::Net>, Error> {
@@ -197,14 +211,15 @@ impl<T: ProxyTask> Training<'_, T> {
         &self,
         state: &mut State<T::Net>,
         device: &Device,
-        saved: &mut Instant,
+        saved: &mut LastSave,
         observer: &mut dyn Observer,
         metrics: &mut Metrics,
     ) -> Result<bool, Error> {
         let started = Instant::now();
         let lr = self.learning_rate(state.epoch);
         let order = self.task.order(self.seed, state.epoch);
-        let mut pending = Pending { lr, ..Pending::default() };
+        let half = self.config.precision == Precision::F16;
+        let mut pending = Pending { lr, half, ..Pending::default() };
         let examples_before = state.examples;
         let batches = state.batch..self.task.batches();
         let accumulate = self.config.accumulate;
@@ -234,8 +249,7 @@ impl<T: ProxyTask> Training<'_, T> {
             observer.batch(state.epoch, state.batch, mean);
             if save && !stop {
                 metrics.sync()?;
-                self.save(state)?;
-                *saved = Instant::now();
+                *saved = self.timed_save(state)?;
             }
             Ok(stop)
         })?;
@@ -276,7 +290,7 @@ impl<T: ProxyTask> Training<'_, T> {
     }
 
     fn save(&self, state: &State<T::Net>) -> Result<(), Error> {
-        Checkpoint::of(state)?.write(&self.folder.checkpoint())
+        checkpoint::save(state, &self.folder.checkpoint())
     }
 
     /// Write the best weights.
@@ -300,6 +314,8 @@ fn best<N>(state: &State<N>) -> Option<(f64, usize)> {
 struct Pending {
     steps: Vec<(Tensor<1>, Option<Tensor<1>>, f64)>,
     lr: f64,
+    /// Whether values beyond the range of f16 are to be expected.
+    half: bool,
 }
 
 impl Pending {
@@ -324,8 +340,13 @@ impl Pending {
         for (values, examples) in values.chunks_exact(width).zip(weights) {
             let loss = f64::from(values[0]);
             if !loss.is_finite() {
-                let (epoch, last_batch, lr) = (state.epoch + 1, state.batch, self.lr);
-                return Err(Error::Diverged { loss, epoch, first_batch, last_batch, lr });
+                let (epoch, last_batch) = (state.epoch + 1, state.batch);
+                let half = if self.half { "set train.precision = \"bf16\" or \"f32\", or " } else { "" };
+                let remedy = format!(
+                    "{half}lower train.optimizer.lr (now {:e}) or look for broken clips with `asdbench data`",
+                    self.lr
+                );
+                return Err(Error::Diverged { loss, epoch, first_batch, last_batch, remedy });
             }
             state.loss_sum += loss * examples;
             state.examples += examples;

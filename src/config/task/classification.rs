@@ -68,7 +68,8 @@ pub struct MarginConfig {
     pub subcenters: usize,
 }
 
-/// Training of the linear classifier: AdamW with `[train.schedule]`.
+/// Training of the linear classifier; all of AdamW but the learning rate is that of `[train.optimizer]`, and the schedule
+/// that of `[train.schedule]`.
 #[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, PartialEq)]
 #[serde(default, deny_unknown_fields)]
 pub struct LinearPhaseConfig {

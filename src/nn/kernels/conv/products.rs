@@ -15,13 +15,17 @@ pub trait Work {
 }
 
 pub fn run(processor: Processor, work: impl Work) {
-    // SAFETY: `Processor::at_hand` names only what it found.
     match processor {
+        // SAFETY: the instructions are there. Asking is a load: the answer is kept.
         #[cfg(target_arch = "x86_64")]
-        Processor::Avx512 => unsafe { run_avx512(work) },
+        Processor::Avx512 if is_x86_feature_detected!("avx512f") => unsafe { run_avx512(work) },
+        // SAFETY: as above.
         #[cfg(target_arch = "x86_64")]
-        Processor::Avx2 => unsafe { run_avx2(work) },
-        Processor::Portable => unsafe { work.run::<[f32; LANES]>() },
+        Processor::Avx2 if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") => unsafe {
+            run_avx2(work)
+        },
+        // SAFETY: arrays need no instructions of their own.
+        _ => unsafe { work.run::<[f32; LANES]>() },
     }
 }
 

@@ -148,13 +148,21 @@ unsafe fn sums<L: Lanes>(
     rows: usize,
 ) {
     let (values, out) = (values.as_ptr(), tiles.as_mut_ptr());
-    // SAFETY: as promised by the caller; a channel too many of a tile has weights of zero and room.
+    // SAFETY: as promised by the caller; a channel too many of a tile has weights of zero and room. Without terms, as where
+    // a phase of a stride has no taps, a place of the source may lie outside of it, and nothing is read.
     unsafe {
         if !L::MANY {
             for r in (0..rows).step_by(4) {
                 for (at, to) in vectors {
                     let (panel, start) = (panel.as_ptr().add(r), start.as_ptr().add(r));
-                    tile::<L, 4, 1>(panel, terms, [values.add(*at)], start, [out.add(r * row + to)], row);
+                    tile::<L, 4, 1>(
+                        panel,
+                        terms,
+                        [values.wrapping_add(*at)],
+                        start,
+                        [out.add(r * row + to)],
+                        row,
+                    );
                 }
             }
             return;
@@ -163,7 +171,8 @@ unsafe fn sums<L: Lanes>(
         for group in vectors.chunks(TILE_VECTORS) {
             match (group, rows) {
                 ([a, b, c], 5..) => {
-                    let source = [values.add(a.0), values.add(b.0), values.add(c.0)];
+                    let source =
+                        [values.wrapping_add(a.0), values.wrapping_add(b.0), values.wrapping_add(c.0)];
                     tile::<L, 8, 3>(
                         panel,
                         terms,
@@ -174,7 +183,8 @@ unsafe fn sums<L: Lanes>(
                     );
                 }
                 ([a, b, c], _) => {
-                    let source = [values.add(a.0), values.add(b.0), values.add(c.0)];
+                    let source =
+                        [values.wrapping_add(a.0), values.wrapping_add(b.0), values.wrapping_add(c.0)];
                     tile::<L, 4, 3>(
                         panel,
                         terms,
@@ -185,12 +195,12 @@ unsafe fn sums<L: Lanes>(
                     );
                 }
                 ([a, b], _) => {
-                    let source = [values.add(a.0), values.add(b.0)];
+                    let source = [values.wrapping_add(a.0), values.wrapping_add(b.0)];
                     tile::<L, 8, 2>(panel, terms, source, start, [out.add(a.1), out.add(b.1)], row);
                 }
                 _ => {
                     for (at, to) in group {
-                        tile::<L, 8, 1>(panel, terms, [values.add(*at)], start, [out.add(*to)], row);
+                        tile::<L, 8, 1>(panel, terms, [values.wrapping_add(*at)], start, [out.add(*to)], row);
                     }
                 }
             }
