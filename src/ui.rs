@@ -152,7 +152,11 @@ impl EpochBar {
 
 impl Observer for EpochBar {
     fn resumed(&mut self, epochs: usize, batches: usize) {
-        let after = if batches > 0 { format!(" and {batches} batches") } else { String::new() };
+        let after = match batches {
+            0 => String::new(),
+            1 => " and 1 batch".to_owned(),
+            several => format!(" and {several} batches"),
+        };
         self.ui.say(&format!("{}: resumes after {epochs} epochs{after}", self.name));
         self.bar.set_position((epochs * self.batches + batches) as u64);
         // Rate and time left are of this process.

@@ -81,7 +81,7 @@ impl LogMel {
         if n_samples >= needed {
             return Ok(());
         }
-        let reason = if n_samples < for_padding {
+        let reason = if needed == for_padding {
             format!("{:?} padding of {}-sample frames needs them", self.spec.padding, self.spec.n_fft)
                 .to_lowercase()
         } else {

@@ -77,7 +77,8 @@ fn print(
         |e: &Evaluation| if e.proxy.higher_is_better { "higher is better" } else { "lower is better" };
     let titled = |e: &Evaluation| format!("{} ({})", e.proxy.name, sense(e));
     // Families measure their proxies differently: then each row names its own.
-    let mixed = evaluated.iter().any(|e| e.family != evaluated[0].family);
+    // A file for programs has the same columns whatever is in it.
+    let mixed = context.format == Format::Csv || evaluated.iter().any(|e| e.family != evaluated[0].family);
     let proxy = match evaluated.first() {
         Some(first) if !mixed => titled(first),
         _ => "proxy".to_owned(),

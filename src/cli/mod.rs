@@ -75,7 +75,7 @@ enum Command {
     Demo(demo::DemoArgs),
     /// List what can compute here, and which one `auto` takes
     Devices(devices::DevicesArgs),
-    /// Show, check and describe configurations
+    /// Show and check configurations, print their schema
     Config(config::ConfigArgs),
     /// Print shell completions
     Completions(shell::CompletionsArgs),

@@ -10,7 +10,9 @@ use serde::Serialize;
 use super::{Context, Failure};
 use crate::audio::augment::{AugmentSpec, Augmenter, Mask, ViewPlan, ViewScratch};
 use crate::audio::{ChannelChoice, LogMel, LogMelSpec, SampleFormat, write_wav};
+use crate::config::TaskConfig;
 use crate::files::{self, Durability};
+use crate::nn::resnet::STRIDE;
 use crate::report::{self, Align, Cell, Panel, Table, spectrograms};
 use crate::{config, dataset, rng, study};
 
@@ -22,7 +24,7 @@ pub struct PreviewAugmentArgs {
     /// Folder for original.wav, view-1.wav and so on, views.svg and views.json
     #[arg(short, long, value_name = "DIR")]
     output: PathBuf,
-    /// Configuration whose front end and augmentation are used; the defaults where not given
+    /// Configuration of a contrastive family, whose views are made; the defaults, on the whole clip, where not given
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
     /// Number of views
@@ -59,12 +61,14 @@ struct Document<'a> {
 
 /// Make all views, then write all files.
 pub fn run(args: &PreviewAugmentArgs, context: &Context) -> Result<(), Failure> {
-    let (front_end, augment, channel) = settings(args.config.as_deref())?;
+    let Settings { front_end, augment, channel, frames } = settings(args.config.as_deref())?;
     let in_clip = |error: crate::audio::Error| dataset::Error::from(error.in_file(&args.clip));
     let reader = LogMel::new(&front_end).map_err(in_clip)?;
     let samples = reader.read_clip(&args.clip, channel).map_err(dataset::Error::from)?;
-    // Views as long as the clip: the whole of it is to be heard.
-    let augmenter = Augmenter::new(&front_end, &augment, reader.frames(samples.len())).map_err(in_clip)?;
+    // A clip that no network would be trained on.
+    reader.check_length(samples.len(), frames.map_or(1, |_| STRIDE)).map_err(in_clip)?;
+    let frames = frames.unwrap_or_else(|| reader.frames(samples.len()));
+    let augmenter = Augmenter::new(&front_end, &augment, frames).map_err(in_clip)?;
     let original = augmenter.front_end().compute(&samples).map_err(in_clip)?;
     let views = (1..=args.views)
         .map(|number| view(&augmenter, &samples, args.seed, number))
@@ -87,15 +91,32 @@ pub fn run(args: &PreviewAugmentArgs, context: &Context) -> Result<(), Failure> 
     Ok(())
 }
 
-/// The front end, the augmentation and the channel of a configuration, or the defaults.
-fn settings(config: Option<&Path>) -> Result<(LogMelSpec, AugmentSpec, ChannelChoice), Failure> {
+/// What views are made with.
+#[derive(Default)]
+struct Settings {
+    front_end: LogMelSpec,
+    augment: AugmentSpec,
+    channel: ChannelChoice,
+    /// Frames of a view; as many as the clip has where no configuration says it.
+    frames: Option<usize>,
+}
+
+/// Those of a configuration, or the defaults.
+fn settings(config: Option<&Path>) -> Result<Settings, Failure> {
     let Some(path) = config else {
-        return Ok((LogMelSpec::default(), AugmentSpec::default(), ChannelChoice::First));
+        return Ok(Settings::default());
     };
     let experiment = config::load(path, &[])?.experiment;
-    match experiment.task.augment() {
-        Some(augment) => Ok((experiment.frontend.logmel.clone(), augment.clone(), experiment.data.channel)),
-        None => Err(config::Error::NoViews(experiment.family()).into()),
+    match &experiment.task {
+        TaskConfig::Contrastive(task) => Ok(Settings {
+            front_end: experiment.frontend.logmel.clone(),
+            augment: task.augment.clone(),
+            channel: experiment.data.channel,
+            frames: Some(task.frames),
+        }),
+        TaskConfig::Autoencoder(_) | TaskConfig::Classification(_) => {
+            Err(config::Error::NoViews(experiment.family()).into())
+        }
     }
 }
 

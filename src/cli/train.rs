@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::{Context, Failure, RunOptions};
 use crate::config;
 use crate::device;
-use crate::report::{self, Align, Format, Table};
+use crate::report::{self, Align, Cell, Format, Table};
 use crate::run::RunFolder;
 use crate::study::{self, Error, Recordings, Trained, Trial, TrialState};
 use crate::train::Interrupt;
@@ -108,16 +108,15 @@ fn print(trained: &[Trained], context: &Context) -> Result<(), Failure> {
     ];
     let mut table = Table::new(&columns);
     for run in trained {
-        let loss = run.loss.map_or("-".into(), |loss| format!("{loss:.6}"));
-        let (seed, epochs) = (run.seed.to_string(), run.epochs.to_string());
-        table.row(vec![
-            run.machine.clone(),
-            run.config.clone(),
-            seed,
-            run.status.clone(),
-            epochs,
+        let loss = run.loss.map_or_else(Cell::none, |loss| Cell::number(loss, 6));
+        table.row([
+            Cell::from(run.machine.as_str()),
+            run.config.as_str().into(),
+            run.seed.to_string().into(),
+            run.status.as_str().into(),
+            run.epochs.to_string().into(),
             loss,
-            run.path.clone(),
+            run.path.as_str().into(),
         ]);
     }
     let document = serde_json::json!({ "schema": 1, "runs": trained });

@@ -82,6 +82,10 @@ impl TrainConfig {
     /// Rules between settings; the range of each alone stands in the schema.
     pub(super) fn check(&self, problems: &mut Vec<Problem>) {
         let Self { batch_size, accumulate, .. } = *self;
+        // Out of range by themselves.
+        if accumulate == 0 || batch_size < 2 {
+            return;
+        }
         if !batch_size.is_multiple_of(accumulate) || batch_size / accumulate < 2 {
             let why = match batch_size.is_multiple_of(accumulate) {
                 true => format!("leaves one example of {batch_size} to each part"),

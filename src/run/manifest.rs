@@ -35,6 +35,9 @@ pub struct Manifest {
     /// The run whose weights were taken over, where one network serves several machine types.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub copied_from: Option<String>,
+    /// BLAKE3 of the trained weights, once there are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub model: Option<String>,
     /// Training clips used.
     pub clips: usize,
     /// Training clips left out under `data.on_bad_clip = "skip"`.

@@ -173,6 +173,10 @@ impl<'a> Judge<'a> {
         let train = &sets[own].logmels;
         let bytes = files::read(&folder.model())?;
         let model = blake3::hash(&bytes).to_hex().to_string();
+        if manifest.model.as_ref().is_some_and(|trained| *trained != model) {
+            let why = "its content is not what the training wrote".to_owned();
+            return Err(Error::Weights { path: folder.model(), source: weights::Error::Format(why) });
+        }
         let bar = ui.bar(
             &format!("{machine} {}: features", experiment.slug()),
             (train.spans().len() + test.spans().len()) as u64,
@@ -232,7 +236,8 @@ impl<'a> Judge<'a> {
         };
         folder.write_json("eval.json", &evaluation)?;
         if let (Some(below), Some(challenge)) = (self.submission, &challenge) {
-            let system = below.join(&manifest.config).join(format!("seed-{}", manifest.seed));
+            let system =
+                below.join(&manifest.family).join(&manifest.config).join(format!("seed-{}", manifest.seed));
             challenge.write(&system)?;
         }
         Ok(evaluation)

@@ -113,6 +113,14 @@ impl Trial {
         if manifest.config_hash != hash {
             return Err(other("configuration", &manifest.config_hash, &hash));
         }
+        if manifest.learnt != self.learnt {
+            return Err(Error::Run(run::Error::Other {
+                path: self.folder.path().to_owned(),
+                what: "set of machine types",
+                found: manifest.learnt.join(", "),
+                expected: self.learnt.join(", "),
+            }));
+        }
         let fingerprint = recordings.joint_fingerprint(&self.learnt)?;
         if manifest.data_fingerprint != fingerprint {
             return Err(other("data set", &manifest.data_fingerprint, &fingerprint));
@@ -148,10 +156,7 @@ impl Trial {
             {
                 files::write(&to, &files::read(&from)?, Durability::Flushed)?;
             }
-            if let Some(mut manifest) = self.folder.manifest()? {
-                manifest.copied_from = Some(machine.clone());
-                self.folder.write_manifest(&manifest)?;
-            }
+            self.seal(Some(machine))?;
             ui.say(&format!(
                 "{}: one network serves all machine types; taken over from {}",
                 self.folder.path().display(),
@@ -160,6 +165,16 @@ impl Trial {
             return read_outcome(&self.folder);
         }
         Ok(None)
+    }
+
+    /// Note the weights' hash in the manifest, and whose they are.
+    fn seal(&self, copied_from: Option<&String>) -> Result<(), Error> {
+        if let Some(mut manifest) = self.folder.manifest()? {
+            manifest.model = Some(blake3::hash(&files::read(&self.folder.model())?).to_hex().to_string());
+            manifest.copied_from = copied_from.cloned();
+            self.folder.write_manifest(&manifest)?;
+        }
+        Ok(())
     }
 
     /// The entry of a run that was trained before.
@@ -250,6 +265,9 @@ pub fn train(
         return Ok(trial.trained(&Status::Done, Some(outcome)));
     }
     let result = with_task(&trial.experiment, &sets, own, Run { trial, sets: &sets, device, interrupt, ui });
+    if let Ok(Outcome { finished: true, .. }) = &result {
+        trial.seal(None)?;
+    }
     let status = match &result {
         Ok(outcome) if outcome.finished => Status::Done,
         Ok(_) => Status::Interrupted,
@@ -342,6 +360,7 @@ fn manifest(
         started: Start::now(&device.name),
         resumed: Vec::new(),
         copied_from: None,
+        model: None,
         clips: sets.iter().map(|set| set.logmels.spans().len()).sum(),
         skipped: skipped
             .map(|bad| SkippedClip { path: bad.path.clone(), reason: bad.reason.clone() })

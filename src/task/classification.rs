@@ -324,6 +324,10 @@ impl ProxyTask for ClassificationTask<'_> {
         // Over the classes that there are held-out clips of: the others could only score 0.
         let value = macro_f1_of(&actual, &predicted, &actual).map(|found| found.macro_f1);
         let value = value.map_err(|_| "no held-out normal clip of a class that was trained on".to_owned());
-        Ok(vec![Proxy::new("macro_f1", value, true)])
+        let (counted, all) = (rows.len(), held_out.clips.len());
+        let note = (0 < counted && counted < all).then(|| {
+            format!("of {counted} of {all} held-out normal clips; no clip of the others' classes was learnt")
+        });
+        Ok(vec![Proxy::new("macro_f1", value, true).noted(note)])
     }
 }

@@ -297,8 +297,9 @@ impl ProxyTask for ContrastiveTask<'_> {
         };
         let uniform = uniform.map_err(|e| e.to_string());
         let aligned = alignment(first.view(), second.view(), ALPHA).map_err(|e| e.to_string());
-        let note =
-            collapsed.then(|| "the network has collapsed: all clips have nearly one feature".to_owned());
+        let note = collapsed.then(|| {
+            "all clips have nearly one feature: the network has collapsed, or was hardly trained".to_owned()
+        });
         Ok(vec![
             Proxy::new("uniformity", uniform, false).noted(note),
             Proxy::new("alignment", aligned, false),

@@ -56,7 +56,7 @@ pub enum Error {
     },
     /// The loss is not a number any more.
     #[error(
-        "the training loss became {loss} in epoch {epoch}, batches {first_batch} to {last_batch}; \
+        "the training loss became {loss} in epoch {epoch}, {batches}; \
          {remedy}"
     )]
     Diverged {
@@ -64,10 +64,8 @@ pub enum Error {
         loss: f64,
         /// From 1.
         epoch: usize,
-        /// From 1: losses are looked at in groups.
-        first_batch: usize,
-        /// From 1.
-        last_batch: usize,
+        /// Which, from 1: losses are looked at in groups.
+        batches: String,
         /// What may help.
         remedy: String,
     },
@@ -341,12 +339,16 @@ impl Pending {
             let loss = f64::from(values[0]);
             if !loss.is_finite() {
                 let (epoch, last_batch) = (state.epoch + 1, state.batch);
+                let batches = match first_batch == last_batch {
+                    true => format!("batch {last_batch}"),
+                    false => format!("batches {first_batch} to {last_batch}"),
+                };
                 let half = if self.half { "set train.precision = \"bf16\" or \"f32\", or " } else { "" };
                 let remedy = format!(
                     "{half}lower train.optimizer.lr (now {:e}) or look for broken clips with `asdbench data`",
                     self.lr
                 );
-                return Err(Error::Diverged { loss, epoch, first_batch, last_batch, remedy });
+                return Err(Error::Diverged { loss, epoch, batches, remedy });
             }
             state.loss_sum += loss * examples;
             state.examples += examples;

@@ -75,7 +75,7 @@ fn a_runs_submission_scores_as_the_run_does() {
     let bench = Bench::with_fan();
     bench.train(&[]).fine();
     let one = bench.eval(&["runs", "--submission", "out"]).fine().json()["runs"][0].clone();
-    let system = format!("out/{}/seed-0", one["config"].as_str().unwrap());
+    let system = format!("out/autoencoder/{}/seed-0", one["config"].as_str().unwrap());
     let scored = bench.run(&["score", &system, "--format", "json"]).fine().json();
     assert_eq!(scored["official_score"], one["official"]["omega"]);
     let mean = &scored["machines"]["fan"]["arithmetic_mean"];
