@@ -300,7 +300,7 @@ mod tests {
         let error = from_safetensors(other, &bytes).unwrap_err();
         let message = error.to_string();
         assert!(message.contains("encoder.0.linear.weight") && message.contains(" more;"), "{message}");
-        let Error::Mismatch(problems) = error else { panic!("{error}") };
+        let Error::Mismatch(problems) = error else { panic!("{message}") };
         assert!(problems.contains(&"`encoder.2.linear.weight` is missing".to_owned()), "{problems:?}");
     }
 
