@@ -10,9 +10,9 @@ use burn::module::Module;
 use burn::tensor::{Device, Int, Tensor};
 use ndarray::Array2;
 use rand::RngExt;
-use rand::seq::SliceRandom;
 
 use super::linear_phase::{classify, largest};
+use super::order::{EpochOrder, parts};
 use super::{Error, Extracted, HeldOut, LogMels, Proxy, ProxyTask, Step, TrainingSet, host, images};
 use crate::config::{ClassLabel, ClassificationConfig, ClassificationLoss, TrainConfig};
 use crate::dataset::Clip;
@@ -152,14 +152,6 @@ fn class_name(label: ClassLabel, clip: &Clip) -> String {
     }
 }
 
-/// The examples of one epoch.
-#[derive(Debug)]
-pub struct Order {
-    examples: Vec<usize>,
-    seed: u64,
-    epoch: usize,
-}
-
 /// Scaled log-mels and their classes on the host.
 #[derive(Debug)]
 pub struct Batch {
@@ -170,7 +162,8 @@ pub struct Batch {
 
 impl ProxyTask for ClassificationTask<'_> {
     type Net = Classifier;
-    type Order = Order;
+    /// Of positions among the examples.
+    type Order = EpochOrder<usize>;
     type Batch = Batch;
     /// The class that the head names; 0 without one.
     type Term = usize;
@@ -195,20 +188,15 @@ impl ProxyTask for ClassificationTask<'_> {
     }
 
     fn batches(&self) -> usize {
-        // A last batch of one clip has no variance to normalise with and is left out.
-        let clips = self.examples.len();
-        clips / self.training.part_size() + usize::from(clips % self.training.part_size() > 1)
+        parts(self.examples.len(), self.training.part_size())
     }
 
-    fn order(&self, seed: u64, epoch: usize) -> Order {
-        let mut examples: Vec<usize> = (0..self.examples.len()).collect();
-        examples.shuffle(&mut rng::stream(seed, "order", epoch as u64));
-        Order { examples, seed, epoch }
+    fn order(&self, seed: u64, epoch: usize) -> EpochOrder<usize> {
+        EpochOrder::shuffled((0..self.examples.len()).collect(), seed, epoch)
     }
 
-    fn batch(&self, order: &Order, index: usize) -> Result<Batch, Error> {
-        let first = index * self.training.part_size();
-        let chosen = &order.examples[first..(first + self.training.part_size()).min(order.examples.len())];
+    fn batch(&self, order: &EpochOrder<usize>, index: usize) -> Result<Batch, Error> {
+        let chosen = order.part(index, self.training.part_size());
         let (n_mels, frames) = (self.n_mels(), self.config.frames);
         let mut images = vec![0.0; chosen.len() * n_mels * frames];
         let mut rows = Vec::new();
@@ -220,8 +208,8 @@ impl ProxyTask for ClassificationTask<'_> {
             let start = match span.frames - kept {
                 0 => 0,
                 spare => {
-                    let draw = format!("crop/{}", order.epoch);
-                    rng::stream(order.seed, &draw, *number as u64).random_range(0..=spare as u64)
+                    let draw = format!("crop/{}", order.epoch());
+                    rng::stream(order.seed(), &draw, *number as u64).random_range(0..=spare as u64)
                 }
             };
             rows.resize(kept * n_mels, 0.0);

@@ -10,10 +10,10 @@ use std::sync::LazyLock;
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 use ndarray::Array2;
-use rand::seq::SliceRandom;
 use rayon::prelude::*;
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
+use super::order::{EpochOrder, parts};
 use super::{Error, Extracted, HeldOut, LogMels, Proxy, ProxyTask, Step, TrainingSet, host, images};
 use crate::audio::{self, Augmenter, LogMelSpec, ViewScratch};
 use crate::config::{ContrastiveConfig, ContrastiveMethod};
@@ -157,14 +157,6 @@ impl<'a> ContrastiveTask<'a> {
     }
 }
 
-/// The clips of one epoch.
-#[derive(Debug)]
-pub struct Order {
-    clips: Vec<usize>,
-    seed: u64,
-    epoch: usize,
-}
-
 /// Views on the host.
 #[derive(Debug)]
 pub struct Batch {
@@ -175,7 +167,8 @@ pub struct Batch {
 
 impl ProxyTask for ContrastiveTask<'_> {
     type Net = ContrastiveNet;
-    type Order = Order;
+    /// Of positions among the good clips.
+    type Order = EpochOrder<usize>;
     type Batch = Batch;
     type Term = ();
 
@@ -192,25 +185,20 @@ impl ProxyTask for ContrastiveTask<'_> {
     }
 
     fn batches(&self) -> usize {
-        // A last batch of one clip has nothing to compare with and is left out.
-        let clips = self.train.logmels.spans().len();
-        clips / self.part_size + usize::from(clips % self.part_size > 1)
+        parts(self.train.logmels.spans().len(), self.part_size)
     }
 
-    fn order(&self, seed: u64, epoch: usize) -> Order {
-        let mut clips: Vec<usize> = (0..self.train.logmels.spans().len()).collect();
-        clips.shuffle(&mut rng::stream(seed, "order", epoch as u64));
-        Order { clips, seed, epoch }
+    fn order(&self, seed: u64, epoch: usize) -> EpochOrder<usize> {
+        EpochOrder::shuffled((0..self.train.logmels.spans().len()).collect(), seed, epoch)
     }
 
-    fn batch(&self, order: &Order, index: usize) -> Result<Batch, Error> {
-        let first = index * self.part_size;
-        let chosen = &order.clips[first..(first + self.part_size).min(order.clips.len())];
+    fn batch(&self, order: &EpochOrder<usize>, index: usize) -> Result<Batch, Error> {
+        let chosen = order.part(index, self.part_size);
         let spans = self.train.logmels.spans();
         let clips: Vec<(&Path, u64)> =
             chosen.iter().map(|&clip| (Path::new(&spans[clip].path), clip as u64)).collect();
-        let purpose = format!("view/{}", order.epoch);
-        let images = self.views(&self.train.clips.root, &clips, order.seed, &purpose)?;
+        let purpose = format!("view/{}", order.epoch());
+        let images = self.views(&self.train.clips.root, &clips, order.seed(), &purpose)?;
         Ok(Batch { images, count: chosen.len() })
     }
 

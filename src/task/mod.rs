@@ -6,9 +6,11 @@ pub mod contrastive;
 mod images;
 mod linear_phase;
 mod logmels;
+mod order;
 mod scaler;
 
 pub use logmels::{BadClip, LogMels, LogMelsRequest};
+pub use order::EpochOrder;
 pub use scaler::Scaler;
 
 use std::path::Path;
