@@ -8,7 +8,6 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use burn::module::Module;
 use burn::tensor::{Device, Int, Tensor};
-use ndarray::Array2;
 use rand::RngExt;
 
 use super::linear_phase::{classify, largest};
@@ -256,12 +255,11 @@ impl ProxyTask for ClassificationTask<'_> {
         device: &Device,
         progress: &(dyn Fn(u64) + Sync),
     ) -> Result<Extracted<usize>, Error> {
-        let dim = self.size().features();
-        let mut features = Vec::with_capacity(clips.spans().len() * dim);
+        let (dim, scaler) = (self.size().features(), self.sets[self.own].scaler);
         let mut terms = Vec::with_capacity(clips.spans().len());
-        images::each_batch(clips, self.sets[self.own].scaler, device, progress, |x| {
+        let features = images::extract(clips, scaler, device, progress, dim, |x| {
             let [count, ..] = x.dims();
-            let of_batch = net.backbone.forward(x);
+            let of_batch = net.backbone.forward(x); // [batch, features]
             match &net.fc {
                 Some(fc) => {
                     let logits = host(fc.forward(of_batch.clone()))?;
@@ -269,11 +267,8 @@ impl ProxyTask for ClassificationTask<'_> {
                 }
                 None => terms.extend(std::iter::repeat_n(0, count)),
             }
-            features.extend(host(of_batch)?);
-            Ok(())
+            Ok(of_batch)
         })?;
-        let shape = (terms.len(), dim);
-        let features = Array2::from_shape_vec(shape, features).map_err(|e| Error::Device(e.to_string()))?;
         Ok(Extracted { features, terms })
     }
 

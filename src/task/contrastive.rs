@@ -254,15 +254,10 @@ impl ProxyTask for ContrastiveTask<'_> {
         device: &Device,
         progress: &(dyn Fn(u64) + Sync),
     ) -> Result<Extracted<()>, Error> {
-        let (count, dim) = (clips.spans().len(), self.size().features());
-        let mut features = Vec::with_capacity(count * dim);
-        images::each_batch(clips, self.train.scaler, device, progress, |x| {
-            features.extend(host(net.backbone.forward(x))?);
-            Ok(())
-        })?;
-        let features =
-            Array2::from_shape_vec((count, dim), features).map_err(|e| Error::Device(e.to_string()))?;
-        Ok(Extracted { features, terms: vec![(); count] })
+        let (dim, scaler) = (self.size().features(), self.train.scaler);
+        let forward = |x| Ok(net.backbone.forward(x));
+        let features = images::extract(clips, scaler, device, progress, dim, forward)?;
+        Ok(Extracted { features, terms: vec![(); clips.spans().len()] })
     }
 
     fn proxies(
