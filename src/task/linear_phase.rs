@@ -42,8 +42,7 @@ pub fn classify(
     let mut order: Vec<usize> = (0..features.nrows()).collect();
     for epoch in 0..config.epochs {
         order.shuffle(&mut rng::stream(0, "linear phase", epoch as u64));
-        let steps = i32::try_from(epoch / train.schedule.step_epochs).unwrap_or(i32::MAX);
-        let lr = config.lr * train.schedule.gamma.powi(steps);
+        let lr = config.lr * train.schedule.factor(epoch);
         for rows in order.chunks(config.batch_size) {
             let targets: Vec<i64> = rows.iter().map(|&row| labels[row] as i64).collect();
             let targets = Tensor::<1, Int>::from_data(targets.as_slice(), &training);

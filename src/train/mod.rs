@@ -214,7 +214,7 @@ impl<T: ProxyTask> Training<'_, T> {
         metrics: &mut Metrics,
     ) -> Result<bool, Error> {
         let started = Instant::now();
-        let lr = self.learning_rate(state.epoch);
+        let lr = self.config.optimizer.lr * self.config.schedule.factor(state.epoch);
         let order = self.task.order(self.seed, state.epoch);
         let half = self.config.precision == Precision::F16;
         let mut pending = Pending { lr, half, ..Pending::default() };
@@ -278,13 +278,6 @@ impl<T: ProxyTask> Training<'_, T> {
         metrics.append(&line)?;
         observer.epoch(&line);
         Ok(!stopped || state.epoch == self.config.epochs)
-    }
-
-    /// StepLR: multiplied by gamma every `step_epochs` epochs.
-    fn learning_rate(&self, epoch: usize) -> f64 {
-        let schedule = &self.config.schedule;
-        let steps = i32::try_from(epoch / schedule.step_epochs).unwrap_or(i32::MAX);
-        self.config.optimizer.lr * schedule.gamma.powi(steps)
     }
 
     fn save(&self, state: &State<T::Net>) -> Result<(), Error> {
