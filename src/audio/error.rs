@@ -139,6 +139,12 @@ pub enum Error {
         /// The first such frame.
         frame: usize,
     },
+    /// Silence has no level that another sound could be mixed with it at.
+    #[error("mix two sounds: the {signal} is silent; leave that recording out")]
+    Silent {
+        /// Which of the two.
+        signal: &'static str,
+    },
     /// A buffer or matrix handed in does not have the shape that the call needs.
     #[error(
         "{action}: the shape is {found} and must be {expected}; this is a fault of the caller, please report it"
@@ -166,7 +172,10 @@ impl Error {
     #[must_use]
     pub fn in_file(self, path: &Path) -> Self {
         match self {
-            nameless @ (Self::Resample { .. } | Self::TooShort { .. } | Self::PowerNotFinite { .. }) => {
+            nameless @ (Self::Resample { .. }
+            | Self::TooShort { .. }
+            | Self::PowerNotFinite { .. }
+            | Self::Silent { .. }) => {
                 Self::InFile { path: path.to_owned(), cause: Box::new(nameless) }
             }
             named => named,
@@ -191,6 +200,7 @@ impl Error {
             | Self::Setting { .. }
             | Self::TooShort { .. }
             | Self::PowerNotFinite { .. }
+            | Self::Silent { .. }
             | Self::Shape { .. } => None,
         }
     }

@@ -37,6 +37,7 @@ use rand::Rng;
 
 use super::logmel::LogMel;
 use super::mel::{LANES, SparseFilters};
+use super::mixing::mean_square;
 use super::stft::FrameBuffers;
 use super::{Error, LogMelSpec};
 use plan::Drawn;
@@ -253,26 +254,12 @@ fn segment_of<'a>(samples: &'a [f32], plan: &ViewPlan, copy: &'a mut Vec<f32>) -
         from = 0;
     }
     if let Some(noise) = plan.noise {
-        let gain = power(copy).sqrt() * 10.0_f64.powf(-noise.snr_db / 20.0);
+        let gain = mean_square(copy).sqrt() * 10.0_f64.powf(-noise.snr_db / 20.0);
         if gain > 0.0 {
             noise::WhiteNoise::new(noise.seed).add_to(copy, gain as f32);
         }
     }
     Cow::Borrowed(copy)
-}
-
-/// Mean square.
-fn power(samples: &[f32]) -> f64 {
-    // One sum per lane: a single one would wait for itself at every step.
-    let mut sums = [0.0_f64; LANES];
-    let (blocks, rest) = samples.as_chunks::<LANES>();
-    for block in blocks {
-        for (sum, sample) in sums.iter_mut().zip(block) {
-            *sum += f64::from(*sample) * f64::from(*sample);
-        }
-    }
-    let rest: f64 = rest.iter().map(|sample| f64::from(*sample) * f64::from(*sample)).sum();
-    (sums.iter().sum::<f64>() + rest) / samples.len() as f64
 }
 
 /// Blanks frames and bands with the mean of the view.

@@ -240,7 +240,7 @@ fn the_noise_has_the_drawn_power() {
         let mut copy = Vec::new();
         let noisy = segment_of(&clip, &plan, &mut copy);
         let noise: Vec<f32> = noisy.iter().zip(&clip).map(|(noisy, clean)| noisy - clean).collect();
-        let found_db = 10.0 * (power(&clip) / power(&noise)).log10();
+        let found_db = 10.0 * (mean_square(&clip) / mean_square(&noise)).log10();
         // The power of n normal numbers has a relative standard error of √(2/n) = 0.0035; five of them are 0.077 dB.
         assert!((found_db - snr_db).abs() < 0.08, "{found_db} for {snr_db}");
     }
@@ -383,7 +383,7 @@ fn sound_of_a_shift_has_the_shifted_frequency_and_of_a_stretch_its_own() {
             main_frequency_hz(&sound)
         );
         let middle = &sound[20_000..140_000];
-        let level_db = 10.0 * (power(middle) / power(&clip)).log10();
+        let level_db = 10.0 * (mean_square(middle) / mean_square(&clip)).log10();
         assert!(level_db.abs() < 1.0, "{speed} {semitones}: {level_db} dB");
     }
 }

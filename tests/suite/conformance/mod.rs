@@ -6,6 +6,7 @@
 
 mod checkpoints;
 mod metrics;
+mod mixing;
 mod official;
 mod resnet;
 mod signal;
