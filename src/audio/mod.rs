@@ -24,6 +24,6 @@ pub use mel::mel_filters;
 pub use resample::resample;
 pub use riff::WavInfo;
 pub use spec::{LogMelSpec, MelNorm, MelScale, Padding};
-pub use wav::{ChannelChoice, Wave, probe, read_wav, read_wav_bytes};
+pub use wav::{ChannelChoice, WavFile, Wave, probe, read_wav, read_wav_bytes};
 pub use wav_out::{SampleFormat, write_wav};
 pub use windows::windows;
