@@ -77,6 +77,22 @@ pub enum Error {
         /// Its value.
         value: f32,
     },
+    /// There is nothing to hear.
+    #[error("read `{}`: silent: every sample is the same; record or download it again, or leave it out", path.display())]
+    Silent {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The file was another one a while ago.
+    #[error("read `{}`: the clip has {found} samples and had {expected}", path.display())]
+    Changed {
+        /// The file.
+        path: PathBuf,
+        /// Samples now.
+        found: usize,
+        /// Samples when the clip was checked.
+        expected: usize,
+    },
     /// The channel choice needs channels that the clip does not have.
     #[error(
         "take channel `{choice}` of `{}`: the clip is mono and data.channel = \"{choice}\" needs a stereo clip; \
@@ -193,6 +209,8 @@ impl Error {
             | Self::Unsupported { path, .. }
             | Self::Empty { path }
             | Self::NotFinite { path, .. }
+            | Self::Silent { path }
+            | Self::Changed { path, .. }
             | Self::Channel { path, .. }
             | Self::Write { path, .. }
             | Self::InFile { path, .. } => Some(path),

@@ -26,6 +26,6 @@ pub use mixing::{mix, noise_gain};
 pub use resample::resample;
 pub use riff::WavInfo;
 pub use spec::{LogMelSpec, MelNorm, MelScale, Padding};
-pub use wav::{ChannelChoice, Wave, probe, read_wav, read_wav_bytes};
+pub use wav::{ChannelChoice, WavFile, Wave, probe, read_wav, read_wav_bytes};
 pub use wav_out::{SampleFormat, write_wav};
 pub use windows::windows;

@@ -4,7 +4,7 @@
 use std::fmt;
 use std::fs::File;
 use std::io::{self, Cursor, Read, Seek, SeekFrom};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -50,13 +50,68 @@ pub struct Wave {
     pub rate_hz: u32,
 }
 
+/// A WAV file whose header was read and checked, and whose samples are still in the file.
+#[derive(Debug)]
+pub struct WavFile {
+    file: File,
+    header: Header,
+    path: PathBuf,
+}
+
+impl WavFile {
+    /// Opens a WAV file.
+    ///
+    /// # Errors
+    /// As [`read_wav`], except that the samples are not looked at.
+    pub fn open(path: &Path) -> Result<Self, Error> {
+        let (mut file, file_bytes) = open(path)?;
+        let header = read_header(&mut file, file_bytes, path)?;
+        Ok(Self { file, header, path: path.to_owned() })
+    }
+
+    /// What the header says.
+    #[must_use]
+    pub fn info(&self) -> &WavInfo {
+        &self.header.info
+    }
+
+    /// `count` samples of one channel from sample `first` on; no other part of the file is read.
+    ///
+    /// # Errors
+    /// As [`read_wav`], and [`Error::Shape`] where the clip has no such samples.
+    pub fn read(&self, first: usize, count: usize, channel: ChannelChoice) -> Result<Vec<f32>, Error> {
+        let Header { info, data_start, data_bytes } = &self.header;
+        if first.checked_add(count).is_none_or(|end| end > info.samples) {
+            let found = format!("{count} samples from sample {first} on");
+            let expected = format!("within the {} samples of `{}`", info.samples, self.path.display());
+            return Err(Error::Shape { action: "read a part of a clip", found, expected });
+        }
+        // The header's check keeps all of this within the file, and so within the address space.
+        let frame_bytes = info.sample_bytes() * usize::from(info.channels);
+        let (start, wanted) = (first * frame_bytes, count * frame_bytes);
+        let unreadable = |cause| Error::Read { path: self.path.clone(), cause };
+        let mut data = Vec::with_capacity(wanted);
+        let mut file = &self.file;
+        file.seek(SeekFrom::Start(data_start + start as u64)).map_err(unreadable)?;
+        file.take(wanted as u64).read_to_end(&mut data).map_err(unreadable)?;
+        if data.len() < wanted {
+            // Cut since the header was checked.
+            return Err(Error::Truncated {
+                path: self.path.clone(),
+                promised_bytes: *data_bytes as u64,
+                present_bytes: (start + data.len()) as u64,
+            });
+        }
+        decode(&data, info, channel, first, &self.path)
+    }
+}
+
 /// Reads a WAV file's header, without its samples.
 ///
 /// # Errors
 /// As [`read_wav`], except that the samples are not looked at.
 pub fn probe(path: &Path) -> Result<WavInfo, Error> {
-    let (mut file, file_bytes) = open(path)?;
-    Ok(read_header(&mut file, file_bytes, path)?.info)
+    Ok(*WavFile::open(path)?.info())
 }
 
 /// Reads a WAV file and takes one channel of it.
@@ -69,13 +124,9 @@ pub fn probe(path: &Path) -> Result<WavInfo, Error> {
 /// or mono while the choice needs two channels, and where a sample of the channel is NaN or
 /// infinite.
 pub fn read_wav(path: &Path, channel: ChannelChoice) -> Result<Wave, Error> {
-    let (mut file, file_bytes) = open(path)?;
-    let header = read_header(&mut file, file_bytes, path)?;
-    let unreadable = |cause| Error::Read { path: path.to_owned(), cause };
-    file.seek(SeekFrom::Start(header.data_start)).map_err(unreadable)?;
-    let mut data = Vec::with_capacity(header.data_bytes);
-    file.take(header.data_bytes as u64).read_to_end(&mut data).map_err(unreadable)?;
-    decode(&data, &header, channel, path)
+    let file = WavFile::open(path)?;
+    let info = file.info();
+    Ok(Wave { samples: file.read(0, info.samples, channel)?, rate_hz: info.rate_hz })
 }
 
 /// As [`read_wav`], from a file's content; `path` only serves the messages.
@@ -85,7 +136,13 @@ pub fn read_wav(path: &Path, channel: ChannelChoice) -> Result<Wave, Error> {
 pub fn read_wav_bytes(bytes: &[u8], path: &Path, channel: ChannelChoice) -> Result<Wave, Error> {
     let header = read_header(&mut Cursor::new(bytes), bytes.len() as u64, path)?;
     let data = usize::try_from(header.data_start).ok().and_then(|start| bytes.get(start..));
-    decode(data.unwrap_or_default(), &header, channel, path)
+    let data = data.and_then(|data| data.get(..header.data_bytes)).ok_or_else(|| Error::Truncated {
+        path: path.to_owned(),
+        promised_bytes: header.data_bytes as u64,
+        present_bytes: data.map_or(0, |data| data.len() as u64),
+    })?;
+    let samples = decode(data, &header.info, channel, 0, path)?;
+    Ok(Wave { samples, rate_hz: header.info.rate_hz })
 }
 
 /// Opens a regular file and gives its length; a pipe named `.wav` would otherwise wait for ever.
@@ -99,15 +156,14 @@ fn open(path: &Path) -> Result<(File, u64), Error> {
     Ok((file, metadata.len()))
 }
 
-/// Turns the data chunk into one channel. `data` may be longer than the chunk, and is shorter where
-/// the file was cut between the header's check and the reading.
-fn decode(data: &[u8], header: &Header, channel: ChannelChoice, path: &Path) -> Result<Wave, Error> {
-    let info = &header.info;
-    let data = data.get(..header.data_bytes).ok_or_else(|| Error::Truncated {
-        path: path.to_owned(),
-        promised_bytes: header.data_bytes as u64,
-        present_bytes: data.len() as u64,
-    })?;
+/// Turns whole frames into one channel. `data` is of the clip's sample `first` on, which serves the messages.
+fn decode(
+    data: &[u8],
+    info: &WavInfo,
+    channel: ChannelChoice,
+    first: usize,
+    path: &Path,
+) -> Result<Vec<f32>, Error> {
     if info.channels == 1
         && matches!(channel, ChannelChoice::Left | ChannelChoice::Right | ChannelChoice::Difference)
     {
@@ -126,11 +182,11 @@ fn decode(data: &[u8], header: &Header, channel: ChannelChoice, path: &Path) -> 
         (true, _) => mix.one_channel(data, |bytes| f64::from_le_bytes(bytes) as f32),
     };
     if info.float
-        && let Some(sample) = samples.iter().position(|value| !value.is_finite())
+        && let Some(at) = samples.iter().position(|value| !value.is_finite())
     {
-        return Err(Error::NotFinite { path: path.to_owned(), sample, value: samples[sample] });
+        return Err(Error::NotFinite { path: path.to_owned(), sample: first + at, value: samples[at] });
     }
-    Ok(Wave { samples, rate_hz: info.rate_hz })
+    Ok(samples)
 }
 
 /// How the channels of a frame become one sample.

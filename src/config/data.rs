@@ -16,6 +16,10 @@ pub struct DataConfig {
     #[serde(serialize_with = "path_as_text")]
     #[schemars(length(min = 1))]
     pub root: Option<PathBuf>,
+    /// Folder of WAV files to mix a machine's clips with; if unset, the clips of the other machine types.
+    #[serde(serialize_with = "path_as_text")]
+    #[schemars(length(min = 1))]
+    pub interference: Option<PathBuf>,
     /// How the data set names its folders and files.
     pub layout: Layout,
     /// Machine types to use; an empty list takes all that are found.
@@ -65,6 +69,7 @@ impl Default for DataConfig {
     fn default() -> Self {
         Self {
             root: None,
+            interference: None,
             layout: Layout::Auto,
             machines: Vec::new(),
             channel: ChannelChoice::First,

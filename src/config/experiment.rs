@@ -25,10 +25,10 @@ pub struct Experiment {
 
 /// Settings that change neither the weights nor the features of one run.
 ///
-/// The machine and the seed name a run's folder below its configuration's; where the data lie says nothing of
-/// what they are, for which runs keep a fingerprint.
-const OUTSIDE_TRAINING: [&str; 5] =
-    ["data.root", "data.machines", "train.seeds", "train.checkpoint_every_s", "eval"];
+/// The machine and the seed name a run's folder below its configuration's; where the data and the interference lie says
+/// nothing of what they are, for which runs keep a fingerprint.
+const OUTSIDE_TRAINING: [&str; 6] =
+    ["data.root", "data.interference", "data.machines", "train.seeds", "train.checkpoint_every_s", "eval"];
 
 /// Whether a setting, or the table that it stands in, changes neither weights nor features.
 pub(super) fn outside_training(path: &str) -> bool {
@@ -54,8 +54,8 @@ impl Experiment {
     ///
     /// Two experiments with the same hash, machine type, seed and recordings train to the same result. The settings
     /// are written as JSON with sorted keys before they are hashed, so neither formatting, order nor the way that
-    /// the layers were split matters. `data.root`, `data.machines`, `train.seeds`, `train.checkpoint_every_s` and
-    /// `eval` stay out.
+    /// the layers were split matters. `data.root`, `data.interference`, `data.machines`, `train.seeds`,
+    /// `train.checkpoint_every_s` and `eval` stay out.
     #[must_use]
     pub fn training_hash(&self) -> String {
         let all = serde_json::to_value(self).expect("settings are plain data, which JSON holds");
@@ -111,6 +111,7 @@ mod tests {
         let same = hash(|_| {});
         assert_eq!(same.len(), 64);
         assert_eq!(same, hash(|e| e.data.root = Some("elsewhere".into())));
+        assert_eq!(same, hash(|e| e.data.interference = Some("noises".into())));
         assert_eq!(same, hash(|e| e.data.machines = vec!["fan".to_owned()]));
         assert_eq!(same, hash(|e| e.train.seeds = vec![4, 5]));
         assert_eq!(same, hash(|e| e.train.checkpoint_every_s = 1.0));

@@ -41,6 +41,6 @@ pub use schema::{json_schema, json_schema_text};
 pub use source::Origin;
 pub use task::{
     AutoencoderConfig, ClassLabel, ClassificationConfig, ClassificationLoss, ContrastiveConfig,
-    ContrastiveMethod, LinearPhaseConfig, MarginConfig, ReconstructionLoss, TaskConfig,
+    ContrastiveMethod, Hears, LinearPhaseConfig, MarginConfig, ReconstructionLoss, TaskConfig,
 };
 pub use train::{OptimizerConfig, ScheduleConfig, TrainConfig};

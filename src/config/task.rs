@@ -27,6 +27,15 @@ pub enum TaskConfig {
     Contrastive(ContrastiveConfig),
 }
 
+/// What a family takes of a recording.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Hears {
+    /// Its log-mel spectrogram.
+    LogMels,
+    /// Its samples, at the rate of `frontend.logmel.rate_hz`.
+    Waves,
+}
+
 /// Reconstruct windows of log-mel frames through a bottleneck.
 #[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, PartialEq)]
 #[serde(default, deny_unknown_fields)]
@@ -87,6 +96,22 @@ impl TaskConfig {
             Self::Autoencoder(ae) => format!("h{}-b{}", ae.hidden, ae.bottleneck),
             Self::Classification(classification) => classification.slug(),
             Self::Contrastive(contrastive) => contrastive.slug(),
+        }
+    }
+
+    /// What it takes of a recording.
+    #[must_use]
+    pub fn hears(&self) -> Hears {
+        match self {
+            Self::Autoencoder(_) | Self::Classification(_) | Self::Contrastive(_) => Hears::LogMels,
+        }
+    }
+
+    /// Whether it mixes a machine's clips with other recordings.
+    #[must_use]
+    pub fn needs_interference(&self) -> bool {
+        match self {
+            Self::Autoencoder(_) | Self::Classification(_) | Self::Contrastive(_) => false,
         }
     }
 

@@ -226,6 +226,45 @@ fn a_file_cut_anywhere_is_an_error() {
 }
 
 #[test]
+fn a_part_of_a_file_is_that_part_of_the_whole() {
+    let folder = folder();
+    let stereo: Vec<i16> = (0..200).map(|n| n * 150 - 9_000).collect();
+    let float: Vec<u8> = (0..100_u8).flat_map(|n| (f32::from(n) * 0.01).to_le_bytes()).collect();
+    let pcm24: Vec<u8> = (0..=299_u16).map(|n| (n % 251) as u8).collect();
+    let clips = [pcm16(2, &stereo), wav(3, 1, 32, &float), wav(1, 1, 24, &pcm24)];
+    for (n, bytes) in clips.iter().enumerate() {
+        let path = saved(&folder, bytes);
+        let choices = if n == 0 { &[ChannelChoice::Right, ChannelChoice::Mean][..] } else { &[ChannelChoice::First] };
+        for &channel in choices {
+            let whole = read_wav(&path, channel).unwrap().samples;
+            assert_eq!(whole.len(), 100);
+            let file = WavFile::open(&path).unwrap();
+            for (first, count) in [(0, 100), (0, 1), (37, 21), (99, 1), (100, 0)] {
+                assert_eq!(file.read(first, count, channel).unwrap(), whole[first..first + count]);
+            }
+            for (first, count) in [(99, 2), (101, 0), (usize::MAX, 2)] {
+                assert!(matches!(file.read(first, count, channel), Err(Error::Shape { .. })));
+            }
+        }
+    }
+}
+
+#[test]
+fn a_part_names_the_sample_of_the_whole_and_a_cut_file() {
+    let folder = folder();
+    let values = [0.0_f32, 0.5, f32::NAN, 0.25];
+    let bytes = wav(3, 1, 32, &values.map(f32::to_le_bytes).concat());
+    let path = saved(&folder, &bytes);
+    let file = WavFile::open(&path).unwrap();
+    assert_eq!(file.read(0, 2, ChannelChoice::First).unwrap(), [0.0, 0.5]);
+    let found = file.read(1, 2, ChannelChoice::First);
+    assert!(matches!(found, Err(Error::NotFinite { sample: 2, .. })), "{found:?}");
+    std::fs::write(&path, &bytes[..bytes.len() - 4]).unwrap();
+    let found = file.read(2, 2, ChannelChoice::First);
+    assert!(matches!(found, Err(Error::Truncated { promised_bytes: 16, present_bytes: 12, .. })), "{found:?}");
+}
+
+#[test]
 fn missing_files_and_folders_are_errors() {
     let folder = folder();
     let missing = folder.path().join("missing.wav");
