@@ -157,7 +157,7 @@ pub enum Error {
     },
     /// Silence has no level that another sound could be mixed with it at.
     #[error("mix two sounds: the {signal} is silent; leave that recording out")]
-    Silent {
+    NoLevel {
         /// Which of the two.
         signal: &'static str,
     },
@@ -191,7 +191,7 @@ impl Error {
             nameless @ (Self::Resample { .. }
             | Self::TooShort { .. }
             | Self::PowerNotFinite { .. }
-            | Self::Silent { .. }) => {
+            | Self::NoLevel { .. }) => {
                 Self::InFile { path: path.to_owned(), cause: Box::new(nameless) }
             }
             named => named,
@@ -218,7 +218,7 @@ impl Error {
             | Self::Setting { .. }
             | Self::TooShort { .. }
             | Self::PowerNotFinite { .. }
-            | Self::Silent { .. }
+            | Self::NoLevel { .. }
             | Self::Shape { .. } => None,
         }
     }

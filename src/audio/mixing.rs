@@ -7,7 +7,7 @@ use super::mel::LANES;
 /// without taking off means. The sums are f64.
 ///
 /// # Errors
-/// [`Error::Silent`] where either has no sample that is not zero, [`Error::Shape`] where their lengths differ.
+/// [`Error::NoLevel`] where either has no sample that is not zero, [`Error::Shape`] where their lengths differ.
 pub fn noise_gain(target: &[f32], interference: &[f32], snr_db: f64) -> Result<f64, Error> {
     if target.len() != interference.len() {
         return Err(Error::Shape {
@@ -18,7 +18,7 @@ pub fn noise_gain(target: &[f32], interference: &[f32], snr_db: f64) -> Result<f
     }
     let power = |signal: &'static str, samples: &[f32]| match mean_square(samples) {
         power if power > 0.0 => Ok(power),
-        _ => Err(Error::Silent { signal }),
+        _ => Err(Error::NoLevel { signal }),
     };
     let ratio = power("target", target)? / power("interference", interference)?;
     Ok(ratio.sqrt() * 10.0_f64.powf(-snr_db / 20.0))

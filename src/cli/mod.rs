@@ -10,6 +10,7 @@ mod eval;
 mod exit;
 mod preview_augment;
 mod score;
+mod separate;
 mod shell;
 mod synth;
 mod train;
@@ -65,6 +66,8 @@ enum Command {
     Train(train::TrainArgs),
     /// Judge trained runs: proxy metric, features, linear probe, Mahalanobis distance
     Eval(eval::EvalArgs),
+    /// Separate a machine from a recording with a trained run, as WAV files to listen to
+    Separate(separate::SeparateArgs),
     /// Rank correlation of proxy and detection, family by family, with exact p
     Correlate(correlate::CorrelateArgs),
     /// The challenge's official metrics of score and decision files
@@ -143,6 +146,7 @@ fn run(command: &Command, context: &Context) -> Result<(), Failure> {
         Command::Data(args) => data::run(args, context),
         Command::Train(args) => train::run(args, context),
         Command::Eval(args) => eval::run(args, context),
+        Command::Separate(args) => separate::run(args, context),
         Command::Correlate(args) => correlate::run(args, context),
         Command::Score(args) => score::run(args, context),
         Command::Compare(args) => compare::run(args, context),

@@ -114,7 +114,7 @@ fn settings(config: Option<&Path>) -> Result<Settings, Failure> {
             channel: experiment.data.channel,
             frames: Some(task.frames),
         }),
-        TaskConfig::Autoencoder(_) | TaskConfig::Classification(_) => {
+        TaskConfig::Autoencoder(_) | TaskConfig::Classification(_) | TaskConfig::Separation(_) => {
             Err(config::Error::NoViews(experiment.family()).into())
         }
     }

@@ -1,4 +1,4 @@
-//! `[eval]`: how the features of a trained run are judged. Nothing here changes what is trained.
+//! `[eval]`: how a trained run and its features are judged. Nothing here changes what is trained.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -11,6 +11,8 @@ pub struct EvalConfig {
     pub linear_probe: LinearProbeConfig,
     /// Mahalanobis distance from the normal training clips.
     pub mahalanobis: MahalanobisConfig,
+    /// The mixtures that the separation family's proxy metric is measured on; not used by others.
+    pub separation: SeparationEvalConfig,
 }
 
 /// The linear probe, on features standardised with the statistics of its training half.
@@ -91,6 +93,24 @@ pub enum CovarianceEstimator {
     Ridge,
     /// The sample covariance and its pseudo-inverse.
     Pinv,
+}
+
+/// Mixtures of held-out normal clips with held-out interference, the same for every configuration and seed.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, PartialEq)]
+#[serde(default, deny_unknown_fields)]
+pub struct SeparationEvalConfig {
+    /// Mixtures at each level.
+    #[schemars(range(min = 1, max = 1_000_000))]
+    pub mixtures: usize,
+    /// Levels in dB of the machine over the interference.
+    #[schemars(length(min = 1), inner(range(min = -60.0, max = 60.0)), extend("uniqueItems" = true))]
+    pub snrs_db: Vec<f64>,
+}
+
+impl Default for SeparationEvalConfig {
+    fn default() -> Self {
+        Self { mixtures: 1000, snrs_db: vec![-5.0, 0.0, 5.0] }
+    }
 }
 
 impl Default for LinearProbeConfig {

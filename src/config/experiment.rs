@@ -27,8 +27,15 @@ pub struct Experiment {
 ///
 /// The machine and the seed name a run's folder below its configuration's; where the data and the interference lie says
 /// nothing of what they are, for which runs keep a fingerprint.
-const OUTSIDE_TRAINING: [&str; 6] =
-    ["data.root", "data.interference", "data.machines", "train.seeds", "train.checkpoint_every_s", "eval"];
+const OUTSIDE_TRAINING: [&str; 7] = [
+    "data.root",
+    "data.interference",
+    "data.machines",
+    "train.seeds",
+    "train.checkpoint_every_s",
+    "train.checkpoint_blocks",
+    "eval",
+];
 
 /// Whether a setting, or the table that it stands in, changes neither weights nor features.
 pub(super) fn outside_training(path: &str) -> bool {
@@ -55,7 +62,7 @@ impl Experiment {
     /// Two experiments with the same hash, machine type, seed and recordings train to the same result. The settings
     /// are written as JSON with sorted keys before they are hashed, so neither formatting, order nor the way that
     /// the layers were split matters. `data.root`, `data.interference`, `data.machines`, `train.seeds`,
-    /// `train.checkpoint_every_s` and `eval` stay out.
+    /// `train.checkpoint_every_s`, `train.checkpoint_blocks` and `eval` stay out.
     #[must_use]
     pub fn training_hash(&self) -> String {
         let all = serde_json::to_value(self).expect("settings are plain data, which JSON holds");
@@ -75,7 +82,7 @@ impl Experiment {
     pub(super) fn check(&self, problems: &mut Vec<Problem>) {
         self.frontend.check("frontend", problems);
         self.task.check(&self.frontend, problems);
-        self.train.check(problems);
+        self.train.check(&self.task, problems);
     }
 }
 
@@ -115,6 +122,7 @@ mod tests {
         assert_eq!(same, hash(|e| e.data.machines = vec!["fan".to_owned()]));
         assert_eq!(same, hash(|e| e.train.seeds = vec![4, 5]));
         assert_eq!(same, hash(|e| e.train.checkpoint_every_s = 1.0));
+        assert_eq!(same, hash(|e| e.train.checkpoint_blocks = true));
         assert_eq!(same, hash(|e| e.eval.linear_probe.swap = true));
 
         let others = [

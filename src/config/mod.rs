@@ -30,7 +30,7 @@ pub use data::{DataConfig, Layout, OnBadClip};
 pub use error::{Diagnosis, Error};
 pub use eval::{
     CovarianceEstimator, EvalConfig, LinearProbeConfig, MahalanobisConfig, ProbeAdamConfig, ProbeSolver,
-    ProbeSplit,
+    ProbeSplit, SeparationEvalConfig,
 };
 pub use experiment::Experiment;
 pub use frontend::{FrontendConfig, Scale};
@@ -41,6 +41,7 @@ pub use schema::{json_schema, json_schema_text};
 pub use source::Origin;
 pub use task::{
     AutoencoderConfig, ClassLabel, ClassificationConfig, ClassificationLoss, ContrastiveConfig,
-    ContrastiveMethod, Hears, LinearPhaseConfig, MarginConfig, ReconstructionLoss, TaskConfig,
+    ContrastiveMethod, FeaturePool, Hears, LinearPhaseConfig, MarginConfig, ReconstructionLoss,
+    SeparationConfig, SeparationLoss, TaskConfig,
 };
 pub use train::{OptimizerConfig, ScheduleConfig, TrainConfig};

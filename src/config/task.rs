@@ -2,6 +2,7 @@
 
 mod classification;
 mod contrastive;
+mod separation;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -14,6 +15,7 @@ pub use classification::{
     ClassLabel, ClassificationConfig, ClassificationLoss, LinearPhaseConfig, MarginConfig,
 };
 pub use contrastive::{ContrastiveConfig, ContrastiveMethod};
+pub use separation::{FeaturePool, SeparationConfig, SeparationLoss};
 
 /// The proxy task, one table per kind: `[task.autoencoder]`.
 #[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, PartialEq)]
@@ -25,6 +27,8 @@ pub enum TaskConfig {
     Classification(ClassificationConfig),
     /// Bring two views of a clip together.
     Contrastive(ContrastiveConfig),
+    /// Find the machine's own sound in a mixture.
+    Separation(SeparationConfig),
 }
 
 /// What a family takes of a recording.
@@ -86,6 +90,7 @@ impl TaskConfig {
             Self::Autoencoder(_) => "autoencoder",
             Self::Classification(classification) => classification.family(),
             Self::Contrastive(contrastive) => contrastive.family(),
+            Self::Separation(_) => "separation",
         }
     }
 
@@ -96,6 +101,7 @@ impl TaskConfig {
             Self::Autoencoder(ae) => format!("h{}-b{}", ae.hidden, ae.bottleneck),
             Self::Classification(classification) => classification.slug(),
             Self::Contrastive(contrastive) => contrastive.slug(),
+            Self::Separation(separation) => separation.slug(),
         }
     }
 
@@ -104,23 +110,24 @@ impl TaskConfig {
     pub fn hears(&self) -> Hears {
         match self {
             Self::Autoencoder(_) | Self::Classification(_) | Self::Contrastive(_) => Hears::LogMels,
+            Self::Separation(_) => Hears::Waves,
         }
     }
 
     /// Whether it mixes a machine's clips with other recordings.
     #[must_use]
     pub fn needs_interference(&self) -> bool {
-        match self {
-            Self::Autoencoder(_) | Self::Classification(_) | Self::Contrastive(_) => false,
-        }
+        matches!(self, Self::Separation(_))
     }
 
-    /// The least number of frames that a clip needs.
+    /// The least number of log-mel frames that a clip needs.
     #[must_use]
     pub fn min_frames(&self) -> usize {
         match self {
             Self::Autoencoder(ae) => ae.frames,
             Self::Classification(_) | Self::Contrastive(_) => STRIDE,
+            // Hears no log-mels; a clip that is shorter than a segment is repeated.
+            Self::Separation(_) => 1,
         }
     }
 
@@ -135,7 +142,7 @@ impl TaskConfig {
     pub fn augment(&self) -> Option<&AugmentSpec> {
         match self {
             Self::Contrastive(contrastive) => Some(&contrastive.augment),
-            Self::Autoencoder(_) | Self::Classification(_) => None,
+            Self::Autoencoder(_) | Self::Classification(_) | Self::Separation(_) => None,
         }
     }
 
@@ -145,8 +152,11 @@ impl TaskConfig {
             let found = augment.check("task.contrastive.augment");
             problems.extend(found.into_iter().map(|(path, message)| Problem::new(&path, message)));
         }
+        if let Self::Separation(separation) = self {
+            separation.check(frontend.logmel.rate_hz, problems);
+        }
         let n_mels = frontend.logmel.n_mels;
-        if !matches!(self, Self::Autoencoder(_)) && n_mels < STRIDE {
+        if matches!(self, Self::Classification(_) | Self::Contrastive(_)) && n_mels < STRIDE {
             let message = format!("`frontend.logmel.n_mels` is {n_mels}, less than the network's stride");
             problems.push(
                 Problem::new("frontend.logmel.n_mels", message)
@@ -172,8 +182,9 @@ mod tests {
             classification(ClassificationLoss::Arcface),
             contrastive(ContrastiveMethod::Simclr),
             contrastive(ContrastiveMethod::Simsiam),
+            TaskConfig::Separation(SeparationConfig::default()).family(),
         ];
-        assert_eq!(families, ["autoencoder", "ce", "arcface", "simclr", "simsiam"]);
+        assert_eq!(families, ["autoencoder", "ce", "arcface", "simclr", "simsiam", "separation"]);
     }
 
     #[test]

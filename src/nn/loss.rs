@@ -67,11 +67,6 @@ const LOG_FLOOR: f64 = 1e-4;
 /// Weight of the real and imaginary parts in the spectral loss (the study's authors' code).
 const PARTS: f64 = 0.05;
 
-/// Minus [`si_sdr`], mean over the batch, `[1]`.
-pub fn negative_si_sdr(estimate: Tensor<2>, target: Tensor<2>, zero_mean: bool) -> Tensor<1> {
-    si_sdr(estimate, target, zero_mean).mean().neg()
-}
-
 /// The scale-invariant signal-to-distortion ratio (Le Roux et al., arXiv 1811.02508) of each wave in dB, `[batch, 1]`;
 /// `estimate` and `target` `[batch, samples]`, of which the means are taken off with `zero_mean`.
 ///
@@ -116,7 +111,7 @@ fn unit(wave: Tensor<2>, zero_mean: bool) -> Tensor<2> {
 /// - the mean squared difference of |X|^0.3,
 /// - 0.05 times the mean smooth L1 difference (d²/2 up to 1, d - ½ above) of the compressed real and imaginary parts.
 ///
-/// Unlike [`negative_si_sdr`] it depends on the estimate's level. Gradients are finite where a spectrum is 0.
+/// Unlike [`si_sdr`] it depends on the estimate's level. Gradients are finite where a spectrum is 0.
 pub fn spectral(estimate: Tensor<4>, target: Tensor<4>) -> Tensor<1> {
     let energy = |spectrum: &Tensor<4>| spectrum.clone().square().sum_dim(1); // |X|^0.6, [batch, 1, time, frequency]
     let (of_estimate, of_target) = (energy(&estimate), energy(&target));
@@ -159,7 +154,7 @@ mod tests {
     fn loss_and_gradient(estimate: &[f32], target: &[f32], zero_mean: bool) -> (f32, Vec<f32>) {
         let device = Device::flex().autodiff();
         let estimate = rows(&[estimate], &device).require_grad();
-        let loss = negative_si_sdr(estimate.clone(), rows(&[target], &device), zero_mean);
+        let loss = si_sdr(estimate.clone(), rows(&[target], &device), zero_mean).mean().neg();
         let gradients = loss.backward();
         (host(loss)[0], host(estimate.grad(&gradients).unwrap()))
     }
@@ -182,16 +177,13 @@ mod tests {
     }
 
     #[test]
-    fn a_batch_is_the_mean_of_its_waves() {
+    fn waves_of_a_batch_have_a_ratio_each() {
         let device = Device::flex();
         let (targets, estimates) = ([wave(1, 0.3), wave(2, 0.01)], [wave(3, 0.2), wave(2, 4.0)]);
-        let one = |n: usize| loss_and_gradient(&estimates[n], &targets[n], false).0;
-        let both = negative_si_sdr(
-            rows(&[&estimates[0], &estimates[1]], &device),
-            rows(&[&targets[0], &targets[1]], &device),
-            false,
-        );
-        assert!((host(both)[0] - 0.5 * (one(0) + one(1))).abs() < 1e-4);
+        let both = |waves: &[Vec<f32>; 2]| rows(&[&waves[0], &waves[1]], &device);
+        let found = host(si_sdr(both(&estimates), both(&targets), false));
+        let alone = [0, 1].map(|n| -loss_and_gradient(&estimates[n], &targets[n], false).0);
+        assert_eq!(found, alone);
     }
 
     #[test]

@@ -5,6 +5,7 @@
 
 pub mod arcface;
 pub mod autoencoder;
+pub mod cmgan;
 pub mod conv;
 pub mod import;
 pub mod init;

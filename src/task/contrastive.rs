@@ -5,16 +5,14 @@
 //! features scaled to length 1. Feature of a clip: the penultimate layer, of the clip as it is.
 
 use std::path::Path;
-use std::sync::LazyLock;
 
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 use ndarray::Array2;
 use rayon::prelude::*;
-use rayon::{ThreadPool, ThreadPoolBuilder};
 
 use super::order::{EpochOrder, parts};
-use super::{Error, Extracted, HeldOut, LogMels, Proxy, ProxyTask, Step, TrainingSet, host, images};
+use super::{Error, Extracted, HeldOut, LogMels, Proxy, ProxyTask, Step, TrainingSet, host, images, loaders};
 use crate::audio::{self, Augmenter, LogMelSpec, ViewScratch};
 use crate::config::{ContrastiveConfig, ContrastiveMethod};
 use crate::metric::{Undefined, alignment, uniformity};
@@ -33,17 +31,6 @@ const ALPHA: f64 = 2.0;
 const T: f64 = 2.0;
 /// Held-out clips whose views go through the network at once.
 const VIEWED_CLIPS: usize = 8;
-
-/// Threads that make views, apart from those that train: a training thread that waits for its part of a layer must not
-/// start on a view of 2 ms.
-static LOADERS: LazyLock<Option<ThreadPool>> = LazyLock::new(|| {
-    // As many as train, which RAYON_NUM_THREADS can limit.
-    ThreadPoolBuilder::new()
-        .num_threads(rayon::current_num_threads())
-        .thread_name(|n| format!("loader-{n}"))
-        .build()
-        .ok()
-});
 
 /// A residual network and the heads that it is trained through.
 #[derive(Module, Debug)]
@@ -116,18 +103,9 @@ impl<'a> ContrastiveTask<'a> {
             }
             Ok::<(), audio::Error>(())
         };
-        let mut make = || {
-            let pairs = first.par_chunks_mut(size).zip(second.par_chunks_mut(size));
-            let pairs = pairs.map(|(first, second)| [first, second]).zip(clips);
-            // Of several errors the first clip's is told, not the first in time.
-            let all: Vec<_> = pairs.map_init(Default::default, one).collect();
-            all.into_iter().collect::<Result<(), _>>()
-        };
-        match &*LOADERS {
-            Some(loaders) => loaders.install(make),
-            None => make(),
-        }
-        .map_err(Error::Lost)?;
+        let pairs = first.par_chunks_mut(size).zip(second.par_chunks_mut(size));
+        let pairs = pairs.map(|(first, second)| [first, second]).zip(clips);
+        loaders::each(pairs, |scratch, pair| one(scratch, pair).map_err(Error::Lost))?;
         Ok(images)
     }
 
@@ -236,7 +214,7 @@ impl ProxyTask for ContrastiveTask<'_> {
         &["projection_std"]
     }
 
-    fn warning(&self, signals: &[f64]) -> Option<String> {
+    fn warning(&self, _epoch: usize, signals: &[f64]) -> Option<String> {
         let healthy = 1.0 / (self.config.projection as f64).sqrt();
         let std = *signals.first()?;
         (std < COLLAPSED * healthy).then(|| {

@@ -5,9 +5,11 @@ pub mod classification;
 pub mod contrastive;
 mod images;
 mod linear_phase;
+mod loaders;
 mod logmels;
 mod order;
 mod scaler;
+pub mod separation;
 
 pub use logmels::{BadClip, LogMels, LogMelsRequest};
 pub use order::EpochOrder;
@@ -158,6 +160,12 @@ impl From<Tensor<1>> for Step {
     }
 }
 
+impl Step {
+    pub fn through_segments(loss: Tensor<1>, _below: crate::nn::cmgan::Below) -> Self {
+        loss.into()
+    }
+}
+
 /// One family's training and features. The loop in `train` knows no more of a family than this.
 pub trait ProxyTask: Sync {
     /// The network.
@@ -201,8 +209,8 @@ pub trait ProxyTask: Sync {
         &[]
     }
 
-    /// What an epoch's mean signals give reason to warn of.
-    fn warning(&self, _signals: &[f64]) -> Option<String> {
+    /// What an epoch's mean signals give reason to warn of; `epoch` counts from 1.
+    fn warning(&self, _epoch: usize, _signals: &[f64]) -> Option<String> {
         None
     }
 

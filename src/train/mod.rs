@@ -271,7 +271,7 @@ impl<T: ProxyTask> Training<'_, T> {
             best: is_best,
             seconds,
             examples_per_s: rate,
-            warning: self.task.warning(&signals),
+            warning: self.task.warning(state.epoch, &signals),
             signals: self.task.signals().iter().map(|name| (*name).to_owned()).zip(signals).collect(),
         };
         (state.batch, state.loss_sum, state.examples) = (0, 0.0, 0.0);

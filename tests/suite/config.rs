@@ -5,8 +5,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use asdbench::config::{
-    AutoencoderConfig, Error, Experiment, Origin, ReconstructionLoss, TaskConfig, json_schema_text, load,
-    load_str,
+    AutoencoderConfig, Error, Experiment, Origin, ReconstructionLoss, SeparationConfig, TaskConfig,
+    json_schema_text, load, load_str,
 };
 use insta::assert_snapshot;
 use proptest::prelude::*;
@@ -57,14 +57,53 @@ fn the_committed_schema_is_that_of_the_types() {
 
 #[test]
 fn shipped_configurations_load_and_name_their_schema() {
-    for (name, directive) in
-        [("ae.toml", "#:schema schema.json\n"), ("micro/ae.toml", "#:schema ../schema.json\n")]
-    {
+    let mut names = HashSet::new();
+    for (folder, directive) in [("", "#:schema schema.json\n"), ("micro/", "#:schema ../schema.json\n")] {
+        for entry in fs::read_dir(shipped(folder)).unwrap() {
+            let file = entry.unwrap().file_name().into_string().unwrap();
+            if file.ends_with(".toml") {
+                names.insert((format!("{folder}{file}"), directive));
+            }
+        }
+    }
+    assert!(names.len() >= 13, "{names:?}");
+    for (name, directive) in names {
+        let name = name.as_str();
         let text = fs::read_to_string(shipped(name)).unwrap();
         assert!(text.starts_with(directive), "{name}");
         let resolved = load(&shipped(name), &[]).unwrap_or_else(|e| panic!("{}", e.render(false)));
         assert_eq!(resolved.experiment.data.root, None, "{name} leaves the folder to the user");
     }
+}
+
+#[test]
+fn the_separation_configuration_is_the_study_and_the_default() {
+    let study = load(&shipped("separation.toml"), &[]).unwrap();
+    let TaskConfig::Separation(task) = &study.experiment.task else { panic!("{:?}", study.experiment.task) };
+    assert_eq!(task, &SeparationConfig::default());
+    assert_eq!(study.experiment.eval, Experiment::default().eval);
+    let slugs: Vec<String> = study.expand().unwrap().iter().map(Experiment::slug).collect();
+    let expected =
+        ["n0-c64", "n0-c128", "n1-c64", "n1-c128", "n2-c64", "n2-c128", "n4-c64", "n4-c128"];
+    assert_eq!(slugs, expected);
+    let micro = load(&shipped("micro/separation.toml"), &[]).unwrap();
+    assert_eq!(micro.experiment.frontend, study.experiment.frontend);
+    assert_eq!(micro.expand().unwrap().len(), 4);
+}
+
+#[test]
+fn settings_of_the_separation_family_are_checked() {
+    let refusal = |set: &str| {
+        load(&shipped("separation.toml"), &sets(&[set])).expect_err(set).render(false)
+    };
+    assert!(refusal("task.separation.channels=66").contains("multiple of 4"));
+    assert!(refusal("task.separation.blocks=17").contains("from 0 to 16"));
+    assert!(refusal("task.separation.hop_samples=150").contains("does not divide the 400 samples"));
+    assert!(refusal("task.separation.min_snr_db=6").contains("above `max_snr_db`, which is 5"));
+    assert!(refusal("eval.separation.snrs_db=[]").contains("a list of 1 or more"));
+    let elsewhere = set_refusal("train.checkpoint_blocks=true");
+    assert!(elsewhere.contains("`train.checkpoint_blocks` is true, and autoencoder has no conformer blocks"));
+    load(&shipped("separation.toml"), &sets(&["train.checkpoint_blocks=true"])).unwrap();
 }
 
 #[test]

@@ -6,9 +6,9 @@ use serde::{Deserialize, Serialize};
 use crate::config::check::Problem;
 use crate::nn::cmgan::CmganSize;
 
-/// Find the machine's own sound in a mixture with sounds of other machine types, on the waveform. The mixtures are
-/// those of CMGAN's (arXiv 2209.11112) generator; its transform counts in samples at `frontend.logmel.rate_hz`, for
-/// which 400 and 100 are 25 ms and 6.25 ms at 16 kHz.
+/// Find the machine's own sound in a mixture with another machine's, sample by sample, with CMGAN's generator
+/// (arXiv 2209.11112). Its transform counts in samples at `frontend.logmel.rate_hz`: at 16 kHz, 400 and 100 are 25 ms
+/// and 6.25 ms.
 #[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, PartialEq)]
 #[serde(default, deny_unknown_fields)]
 pub struct SeparationConfig {

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use asdbench::audio::{ChannelChoice, mix, noise_gain, read_wav};
 use asdbench::metric::{SiSdr, si_sdr};
-use asdbench::nn::loss::negative_si_sdr;
+use asdbench::nn::loss;
 use burn::tensor::{Device, Tensor, TensorData};
 use ndarray::Array1;
 use ndarray_npy::read_npy;
@@ -86,7 +86,7 @@ fn the_loss_has_the_reference_s_gradient() {
         };
         let estimate = tensor(estimates.row(row).to_vec()).require_grad();
         // With means taken off, as the README says.
-        let loss = negative_si_sdr(estimate.clone(), tensor(target.clone()), true);
+        let loss = loss::si_sdr(estimate.clone(), tensor(target.clone()), true).mean().neg();
         let gradients = loss.backward();
         let found: Vec<f32> = estimate.grad(&gradients).unwrap().into_data().try_into_vec().unwrap();
         let expected = array(&path);
