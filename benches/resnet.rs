@@ -11,6 +11,7 @@ use std::process::Command;
 use std::time::Instant;
 
 use asdbench::config::{self, Experiment, OptimizerConfig, TaskConfig};
+use asdbench::nn::adamw::AdamW;
 use asdbench::nn::conv::{Conv2d, ConvSize};
 use asdbench::nn::init::Init;
 use asdbench::nn::linear::Linear;
@@ -19,7 +20,7 @@ use asdbench::nn::resnet::{Backbone, ResNet, ResNetSize};
 use asdbench::study::Recordings;
 use asdbench::task::ProxyTask;
 use asdbench::task::contrastive::ContrastiveTask;
-use asdbench::train::{AdamW, prefetch};
+use asdbench::train::prefetch;
 use asdbench::ui::Ui;
 use burn::module::Module;
 use burn::optim::{GradientsParams, ModuleOptimizer};
@@ -80,7 +81,7 @@ fn measure(backbone: Backbone) -> Value {
     });
     let training = device.autodiff();
     let mut net = Some(network(backbone, &training));
-    let mut optimizer = ModuleOptimizer::from(AdamW::new(&OptimizerConfig::default()));
+    let mut optimizer = ModuleOptimizer::from(AdamW::new(OptimizerConfig::default().adamw()));
     let x = images(shape, &training);
     let classes: Vec<i64> = (0..BATCH as i64).map(|n| n % 6).collect();
     let step = timed(|| {
@@ -202,7 +203,7 @@ fn views() {
 
     let device = Device::flex().autodiff();
     let mut net = Some(task.net(Init::new(0, &device)));
-    let mut optimizer = ModuleOptimizer::from(AdamW::new(&OptimizerConfig::default()));
+    let mut optimizer = ModuleOptimizer::from(AdamW::new(OptimizerConfig::default().adamw()));
     let mut step = |batch| {
         let one = net.take().expect("a network between steps");
         let loss = task.step(&one, batch, &device).loss;

@@ -8,10 +8,10 @@ use std::process::Command;
 use std::time::Instant;
 
 use asdbench::config::OptimizerConfig;
+use asdbench::nn::adamw::AdamW;
 use asdbench::nn::autoencoder::{Autoencoder, AutoencoderSize};
 use asdbench::nn::init::Init;
 use asdbench::nn::kernels::mean_absolute_error;
-use asdbench::train::AdamW;
 use burn::optim::{GradientsParams, ModuleOptimizer};
 use burn::tensor::{Device, Tensor, TensorData};
 use criterion::Criterion;
@@ -39,7 +39,7 @@ impl Step {
         };
         Self {
             net: Some(Autoencoder::new(SIZE, Init::new(0, &device))),
-            optimizer: ModuleOptimizer::from(AdamW::new(&OptimizerConfig::default())),
+            optimizer: ModuleOptimizer::from(AdamW::new(OptimizerConfig::default().adamw())),
             batches: (0..8).map(batch).collect(),
             next: 0,
             device,

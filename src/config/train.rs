@@ -4,6 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::check::Problem;
+use crate::nn::adamw::AdamWSettings;
 use crate::nn::precision::Precision;
 
 /// The training loop.
@@ -70,6 +71,15 @@ pub struct ScheduleConfig {
     /// Factor of a step; 1 keeps the learning rate.
     #[schemars(range(max = 1.0), extend("exclusiveMinimum" = 0.0))]
     pub gamma: f64,
+}
+
+impl OptimizerConfig {
+    /// All but the learning rate.
+    #[must_use]
+    pub fn adamw(&self) -> AdamWSettings {
+        let Self { weight_decay, beta1, beta2, epsilon, .. } = *self;
+        AdamWSettings { beta1, beta2, epsilon, weight_decay }
+    }
 }
 
 impl ScheduleConfig {
