@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::TaskConfig;
 use super::check::Problem;
+use crate::nn::adamw::AdamWSettings;
 use crate::nn::precision::Precision;
 
 /// The training loop.
@@ -74,6 +75,15 @@ pub struct ScheduleConfig {
     /// Factor of a step; 1 keeps the learning rate.
     #[schemars(range(max = 1.0), extend("exclusiveMinimum" = 0.0))]
     pub gamma: f64,
+}
+
+impl OptimizerConfig {
+    /// All but the learning rate.
+    #[must_use]
+    pub fn adamw(&self) -> AdamWSettings {
+        let Self { weight_decay, beta1, beta2, epsilon, .. } = *self;
+        AdamWSettings { beta1, beta2, epsilon, weight_decay }
+    }
 }
 
 impl ScheduleConfig {

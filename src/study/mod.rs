@@ -6,6 +6,7 @@ mod correlation;
 mod data;
 mod evaluation;
 mod families;
+mod preview;
 mod results;
 mod tables;
 mod training;
@@ -16,6 +17,7 @@ pub use correlation::{
 };
 pub use data::Recordings;
 pub use evaluation::{Evaluation, Judge, Scored};
+pub use preview::{Preview, PreviewRequest, View, preview};
 pub use results::{Detection, Error as ResultsError, Gathered, LeftOut, ResultRow, gather};
 pub use tables::{Comparison, StudyTables, Verdict, study_rows, study_tables};
 pub use training::{Trained, Trial, TrialState, train, trials};
