@@ -21,7 +21,7 @@ pub use augment::{AugmentSpec, Augmenter, ViewPlan, ViewScratch};
 pub use error::Error;
 pub use logmel::{LogMel, Scratch};
 pub use mel::mel_filters;
-pub use resample::resample;
+pub use resample::{read_at_rate, resample};
 pub use riff::WavInfo;
 pub use spec::{LogMelSpec, MelNorm, MelScale, Padding};
 pub use wav::{ChannelChoice, WavFile, Wave, probe, read_wav, read_wav_bytes};

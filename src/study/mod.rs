@@ -6,6 +6,7 @@ mod correlation;
 mod data;
 mod evaluation;
 mod families;
+mod interference;
 mod results;
 mod tables;
 mod training;
@@ -86,8 +87,8 @@ pub enum Error {
     },
     /// `--set`, or somebody's hand, changed what was trained.
     #[error(
-        "{}: this is not the configuration that the run was trained with; --set may change eval.* and data.root of a \
-         trained run and nothing that was trained with; train a new run instead",
+        "{}: this is not the configuration that the run was trained with; --set may change eval.*, data.root and \
+         data.interference of a trained run and nothing that was trained with; train a new run instead",
         .0.display()
     )]
     ChangedTraining(PathBuf),
@@ -127,7 +128,7 @@ pub enum Error {
     Interrupted,
 }
 
-/// The log-mel cache of a runs folder.
+/// What a runs folder keeps of recordings.
 pub fn cache_folder(runs: &Path) -> PathBuf {
-    runs.join(".cache").join("logmels")
+    runs.join(".cache")
 }

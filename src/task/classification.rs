@@ -13,7 +13,7 @@ use rand::RngExt;
 use rand::seq::SliceRandom;
 
 use super::linear_phase::{classify, largest};
-use super::{Error, Extracted, HeldOut, LogMels, Proxy, ProxyTask, Step, TrainingSet, host, images};
+use super::{Error, Extracted, HeldOut, Judged, Proxy, ProxyTask, Sounds, Step, TrainingSet, host, images};
 use crate::config::{ClassLabel, ClassificationConfig, ClassificationLoss, TrainConfig};
 use crate::dataset::Clip;
 use crate::metric::macro_f1_of;
@@ -56,6 +56,7 @@ pub struct ClassificationTask<'a> {
     /// Those of the machine type that is judged, ascending: a clip of it is named as one of these.
     own_classes: BTreeSet<usize>,
     examples: Vec<Example>,
+    n_mels: usize,
     remarks: Vec<String>,
 }
 
@@ -117,15 +118,12 @@ impl<'a> ClassificationTask<'a> {
         let examples: Vec<Example> = examples.collect();
         let own_classes: BTreeSet<usize> =
             examples.iter().filter(|example| example.set == own).map(|example| example.class).collect();
-        Ok(Self { config, training, sets, own, classes, own_classes, examples, remarks })
+        let n_mels = sets[own].sounds.logmels()?.n_mels();
+        Ok(Self { config, training, sets, own, classes, own_classes, examples, n_mels, remarks })
     }
 
     fn size(&self) -> ResNetSize {
         ResNetSize { backbone: self.config.backbone, width: self.config.width }
-    }
-
-    fn n_mels(&self) -> usize {
-        self.sets[self.own].logmels.n_mels()
     }
 
     /// The likeliest of the machine type's own classes.
@@ -209,13 +207,14 @@ impl ProxyTask for ClassificationTask<'_> {
     fn batch(&self, order: &Order, index: usize) -> Result<Batch, Error> {
         let first = index * self.training.part_size();
         let chosen = &order.examples[first..(first + self.training.part_size()).min(order.examples.len())];
-        let (n_mels, frames) = (self.n_mels(), self.config.frames);
+        let (n_mels, frames) = (self.n_mels, self.config.frames);
         let mut images = vec![0.0; chosen.len() * n_mels * frames];
         let mut rows = Vec::new();
         for (number, image) in chosen.iter().zip(images.chunks_exact_mut(n_mels * frames)) {
             let example = self.examples[*number];
             let set = &self.sets[example.set];
-            let span = &set.logmels.spans()[example.clip];
+            let logmels = set.sounds.logmels()?;
+            let span = &logmels.spans()[example.clip];
             let kept = span.frames.min(frames);
             let start = match span.frames - kept {
                 0 => 0,
@@ -225,7 +224,7 @@ impl ProxyTask for ClassificationTask<'_> {
                 }
             };
             rows.resize(kept * n_mels, 0.0);
-            set.logmels.read_rows(span.first_row + start, &mut rows)?;
+            logmels.read_rows(span.first_row + start, &mut rows)?;
             set.scaler.apply(&mut rows);
             images::fill(image, &rows, n_mels, 0);
         }
@@ -239,7 +238,7 @@ impl ProxyTask for ClassificationTask<'_> {
 
     fn step(&self, net: &Classifier, batch: Batch, device: &Device) -> Step {
         let targets = Tensor::<1, Int>::from_data(batch.classes.as_slice(), device);
-        let x = images::tensor(batch.images, batch.classes.len(), self.n_mels(), device);
+        let x = images::tensor(batch.images, batch.classes.len(), self.n_mels, device);
         let features = net.backbone.forward(x); // [batch, features]
         // Right or wrong without the margin, as it will be used.
         let (logits, plain) = match (&net.fc, &net.arcface) {
@@ -264,11 +263,12 @@ impl ProxyTask for ClassificationTask<'_> {
     fn extract(
         &self,
         net: &Classifier,
-        clips: &LogMels,
+        clips: &Sounds,
         device: &Device,
         progress: &(dyn Fn(u64) + Sync),
     ) -> Result<Extracted<usize>, Error> {
         let dim = self.size().features();
+        let clips = clips.logmels()?;
         let mut features = Vec::with_capacity(clips.spans().len() * dim);
         let mut terms = Vec::with_capacity(clips.spans().len());
         images::each_batch(clips, self.sets[self.own].scaler, device, progress, |x| {
@@ -295,7 +295,7 @@ impl ProxyTask for ClassificationTask<'_> {
         held_out: &HeldOut<'_, usize>,
         trained: &Extracted<usize>,
         _device: &Device,
-    ) -> Result<Vec<Proxy>, Error> {
+    ) -> Result<Judged, Error> {
         let known: Vec<(usize, usize)> = held_out
             .clips
             .iter()
@@ -328,6 +328,6 @@ impl ProxyTask for ClassificationTask<'_> {
         let note = (0 < counted && counted < all).then(|| {
             format!("of {counted} of {all} held-out normal clips; no clip of the others' classes was learnt")
         });
-        Ok(vec![Proxy::new("macro_f1", value, true).noted(note)])
+        Ok(vec![Proxy::new("macro_f1", value, true).noted(note)].into())
     }
 }

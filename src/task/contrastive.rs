@@ -14,7 +14,9 @@ use rand::seq::SliceRandom;
 use rayon::prelude::*;
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
-use super::{Error, Extracted, HeldOut, LogMels, Proxy, ProxyTask, Step, TrainingSet, host, images};
+use super::{
+    Error, Extracted, HeldOut, Judged, LogMels, Proxy, ProxyTask, Sounds, Step, TrainingSet, host, images,
+};
 use crate::audio::{self, Augmenter, LogMelSpec, ViewScratch};
 use crate::config::{ContrastiveConfig, ContrastiveMethod};
 use crate::metric::{Undefined, alignment, uniformity};
@@ -59,6 +61,7 @@ pub struct ContrastiveTask<'a> {
     config: &'a ContrastiveConfig,
     part_size: usize,
     train: &'a TrainingSet,
+    logmels: &'a LogMels,
     augmenter: Augmenter,
 }
 
@@ -73,12 +76,13 @@ impl<'a> ContrastiveTask<'a> {
         part_size: usize,
         train: &'a TrainingSet,
     ) -> Result<Self, Error> {
-        let clips = train.logmels.spans().len();
+        let logmels = train.sounds.logmels()?;
+        let clips = logmels.spans().len();
         if clips < 2 {
             return Err(Error::TooFew { machine: train.clips.machine.clone(), found: clips });
         }
         let augmenter = Augmenter::new(front_end, &config.augment, config.frames).map_err(Error::Views)?;
-        Ok(Self { config, part_size, train, augmenter })
+        Ok(Self { config, part_size, train, logmels, augmenter })
     }
 
     fn size(&self) -> ResNetSize {
@@ -86,7 +90,7 @@ impl<'a> ContrastiveTask<'a> {
     }
 
     fn n_mels(&self) -> usize {
-        self.train.logmels.n_mels()
+        self.logmels.n_mels()
     }
 
     /// Two views of each clip, `[2, clips, mels, frames]`; view `v` of clip `n` comes from the stream (`seed`,
@@ -193,12 +197,12 @@ impl ProxyTask for ContrastiveTask<'_> {
 
     fn batches(&self) -> usize {
         // A last batch of one clip has nothing to compare with and is left out.
-        let clips = self.train.logmels.spans().len();
+        let clips = self.logmels.spans().len();
         clips / self.part_size + usize::from(clips % self.part_size > 1)
     }
 
     fn order(&self, seed: u64, epoch: usize) -> Order {
-        let mut clips: Vec<usize> = (0..self.train.logmels.spans().len()).collect();
+        let mut clips: Vec<usize> = (0..self.logmels.spans().len()).collect();
         clips.shuffle(&mut rng::stream(seed, "order", epoch as u64));
         Order { clips, seed, epoch }
     }
@@ -206,7 +210,7 @@ impl ProxyTask for ContrastiveTask<'_> {
     fn batch(&self, order: &Order, index: usize) -> Result<Batch, Error> {
         let first = index * self.part_size;
         let chosen = &order.clips[first..(first + self.part_size).min(order.clips.len())];
-        let spans = self.train.logmels.spans();
+        let spans = self.logmels.spans();
         let clips: Vec<(&Path, u64)> =
             chosen.iter().map(|&clip| (Path::new(&spans[clip].path), clip as u64)).collect();
         let purpose = format!("view/{}", order.epoch);
@@ -262,10 +266,11 @@ impl ProxyTask for ContrastiveTask<'_> {
     fn extract(
         &self,
         net: &ContrastiveNet,
-        clips: &LogMels,
+        clips: &Sounds,
         device: &Device,
         progress: &(dyn Fn(u64) + Sync),
     ) -> Result<Extracted<()>, Error> {
+        let clips = clips.logmels()?;
         let (count, dim) = (clips.spans().len(), self.size().features());
         let mut features = Vec::with_capacity(count * dim);
         images::each_batch(clips, self.train.scaler, device, progress, |x| {
@@ -283,10 +288,12 @@ impl ProxyTask for ContrastiveTask<'_> {
         held_out: &HeldOut<'_, ()>,
         _trained: &Extracted<()>,
         device: &Device,
-    ) -> Result<Vec<Proxy>, Error> {
+    ) -> Result<Judged, Error> {
         if held_out.clips.is_empty() {
             let none = || Err("no held-out normal clip".to_owned());
-            return Ok(vec![Proxy::new("uniformity", none(), false), Proxy::new("alignment", none(), false)]);
+            return Ok(
+                vec![Proxy::new("uniformity", none(), false), Proxy::new("alignment", none(), false)].into()
+            );
         }
         let [first, second] = self.features_of_views(net, held_out, device)?;
         let uniform = uniformity(first.view(), T);
@@ -303,6 +310,7 @@ impl ProxyTask for ContrastiveTask<'_> {
         Ok(vec![
             Proxy::new("uniformity", uniform, false).noted(note),
             Proxy::new("alignment", aligned, false),
-        ])
+        ]
+        .into())
     }
 }
