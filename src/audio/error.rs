@@ -191,9 +191,7 @@ impl Error {
             nameless @ (Self::Resample { .. }
             | Self::TooShort { .. }
             | Self::PowerNotFinite { .. }
-            | Self::NoLevel { .. }) => {
-                Self::InFile { path: path.to_owned(), cause: Box::new(nameless) }
-            }
+            | Self::NoLevel { .. }) => Self::InFile { path: path.to_owned(), cause: Box::new(nameless) },
             named => named,
         }
     }

@@ -8,7 +8,7 @@ use ndarray::Array2;
 use super::mel::{LANES, SparseFilters, edges_hz};
 use super::spec::LogMelSpec;
 use super::stft::{FrameBuffers, Stft};
-use super::{ChannelChoice, Error, read_wav, resample};
+use super::{ChannelChoice, Error, read_at_rate};
 
 /// 10·log10(2) = 3.010299957, to the nearest f32: decibels per doubling of power.
 const DB_PER_OCTAVE: f32 = 3.010_3;
@@ -142,7 +142,7 @@ impl LogMel {
     /// log-mel.
     ///
     /// # Errors
-    /// As [`read_wav`], [`resample`] and [`LogMel::compute_into`]; each names the file.
+    /// As [`read_at_rate`] and [`LogMel::compute_into`]; each names the file.
     pub fn compute_clip(
         &self,
         path: &Path,
@@ -159,13 +159,9 @@ impl LogMel {
     /// Reads a clip and resamples it where its rate is another than the front end's.
     ///
     /// # Errors
-    /// As [`read_wav`] and [`resample`]; each names the file.
+    /// As [`read_at_rate`].
     pub fn read_clip(&self, path: &Path, channel: ChannelChoice) -> Result<Vec<f32>, Error> {
-        let wave = read_wav(path, channel)?;
-        if wave.rate_hz == self.spec.rate_hz {
-            return Ok(wave.samples);
-        }
-        resample(&wave.samples, wave.rate_hz, self.spec.rate_hz).map_err(|error| error.in_file(path))
+        read_at_rate(path, channel, self.spec.rate_hz)
     }
 
     fn mel_into(&self, samples: &[f32], scratch: &mut Scratch, out: &mut [f32]) -> Result<(), Error> {

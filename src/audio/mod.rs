@@ -23,7 +23,7 @@ pub use error::Error;
 pub use logmel::{LogMel, Scratch};
 pub use mel::mel_filters;
 pub use mixing::{mix, noise_gain};
-pub use resample::resample;
+pub use resample::{read_at_rate, resample};
 pub use riff::WavInfo;
 pub use spec::{LogMelSpec, MelNorm, MelScale, Padding};
 pub use wav::{ChannelChoice, WavFile, Wave, probe, read_wav, read_wav_bytes};

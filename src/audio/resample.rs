@@ -1,9 +1,11 @@
 //! Resampling to the front end's rate, with the synchronous FFT resampler of `rubato`.
 
+use std::path::Path;
+
 use rubato::audioadapter_buffers::direct::SequentialSlice;
 use rubato::{Fft, FixedSync, Resampler, WindowFunction};
 
-use super::Error;
+use super::{ChannelChoice, Error, read_wav};
 
 /// Least block length of the resampler at the lower rate; its anti-aliasing filter is as long.
 /// 1,024 samples put the band edge at 97 % of half the lower rate.
@@ -42,6 +44,18 @@ pub fn resample(samples: &[f32], from_hz: u32, to_hz: u32) -> Result<Vec<f32>, E
     let mut output: Vec<f32> = output.take_data().into_iter().map(|sample| sample as f32).collect();
     output.resize(output_length(samples.len(), from_hz, to_hz), 0.0);
     Ok(output)
+}
+
+/// Reads one channel of a clip and resamples it where its rate is another than `rate_hz`.
+///
+/// # Errors
+/// As [`read_wav`] and [`resample`]; each names the file.
+pub fn read_at_rate(path: &Path, channel: ChannelChoice, rate_hz: u32) -> Result<Vec<f32>, Error> {
+    let wave = read_wav(path, channel)?;
+    if wave.rate_hz == rate_hz {
+        return Ok(wave.samples);
+    }
+    resample(&wave.samples, wave.rate_hz, rate_hz).map_err(|error| error.in_file(path))
 }
 
 /// `round(samples * to / from)`, in integers.

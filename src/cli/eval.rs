@@ -17,7 +17,7 @@ pub struct EvalArgs {
     /// A run's folder, or any folder above some runs
     #[arg(required = true, value_name = "RUN")]
     runs: Vec<PathBuf>,
-    /// Change how the runs are judged or where the data are: eval.*, data.root
+    /// Change how the runs are judged or where the data are: eval.*, data.root, data.interference
     #[arg(long = "set", value_name = "KEY=VALUE")]
     sets: Vec<String>,
     /// Also write the challenge's score and decision files to DIR/<config>/seed-<n>

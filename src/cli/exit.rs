@@ -108,7 +108,7 @@ fn study_code(error: &study::Error) -> u8 {
         | Error::Task(task::Error::Device(_))
         | Error::Device(_) => DEVICE,
         Error::File(_)
-        | Error::Task(task::Error::File(_))
+        | Error::Task(task::Error::File(_) | task::Error::Fault(_))
         | Error::Training(
             train::Error::File(_) | train::Error::Weights(_) | train::Error::Checkpoint { .. },
         )
@@ -118,7 +118,7 @@ fn study_code(error: &study::Error) -> u8 {
         Error::Data(dataset::Error::SynthValue { .. }) => USAGE,
         Error::Data(dataset::Error::Files(_)) => INTERNAL,
         Error::Training(train::Error::Task(error)) => match error {
-            task::Error::File(_) => INTERNAL,
+            task::Error::File(_) | task::Error::Fault(_) => INTERNAL,
             task::Error::Device(_) => DEVICE,
             _ => DATA,
         },
@@ -134,6 +134,9 @@ fn study_code(error: &study::Error) -> u8 {
         | Error::Weights { .. }
         | Error::Score(_)
         | Error::NotTrained { .. }
+        | Error::SeparatesNothing { .. }
+        | Error::SeveralRuns { .. }
+        | Error::TargetLength { .. }
         | Error::OneClass { .. } => DATA,
         Error::Interrupted => INTERRUPTED,
     }

@@ -1,4 +1,4 @@
-//! What is known of a clip without opening it, and the two views of a machine's clips.
+//! What is known of a clip without opening it, and the views of a machine's clips.
 
 use std::path::PathBuf;
 
@@ -89,6 +89,17 @@ pub struct TrainingClips {
     pub clips: Vec<Clip>,
     /// Private, so that no other room can make this type from clips of its own choice.
     pub(super) _made_by_the_index: (),
+}
+
+/// Recordings of which the sound alone is used: no label, and no way to the index.
+#[derive(Clone, Debug)]
+pub struct SoundClips {
+    /// The folder that the clips' paths are relative to.
+    pub root: PathBuf,
+    /// Whose they are, in words that fit "the clips of ...".
+    pub of: String,
+    /// The clips, sorted by path.
+    pub clips: Vec<Clip>,
 }
 
 /// A test clip with its label.

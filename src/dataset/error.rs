@@ -47,6 +47,14 @@ pub enum Error {
          point `data.root` at one copy, as scores are joined by file name"
     )]
     SameName { machine: String, root: PathBuf, first: PathBuf, second: PathBuf },
+    /// No recording of anything else than the machine.
+    #[error(
+        "{why}, so there is no interference to mix it with; set data.interference = \"DIR\" to a folder of other recordings"
+    )]
+    NoInterference { why: String },
+    /// A folder of recordings to mix with that cannot be used.
+    #[error("data.interference = \"{folder}\": {why}")]
+    Interference { folder: PathBuf, why: String },
     /// Reading or writing failed.
     #[error("failed to {action} {path}: {source}")]
     Io { action: &'static str, path: PathBuf, source: std::io::Error },

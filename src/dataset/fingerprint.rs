@@ -6,7 +6,7 @@ use std::path::Path;
 
 use rayon::prelude::*;
 
-use super::{Clip, Error, EvaluationClips, TrainingClips};
+use super::{Clip, Error, EvaluationClips, SoundClips, TrainingClips};
 
 /// Separates these hashes from others; to be changed with the format of what is hashed.
 const CONTEXT: &[u8] = b"asdbench data fingerprint 1";
@@ -25,6 +25,13 @@ impl EvaluationClips {
     /// As [`TrainingClips::fingerprint`], with the labels: ground truth that arrives later changes it.
     pub fn fingerprint(&self) -> Result<String, Error> {
         fingerprint(&self.root, self.clips.iter().map(|entry| (&entry.clip, entry.anomalous)).collect())
+    }
+}
+
+impl SoundClips {
+    /// As [`TrainingClips::fingerprint`]: that of a machine's normal train clips is the same.
+    pub fn fingerprint(&self) -> Result<String, Error> {
+        fingerprint(&self.root, self.clips.iter().map(|clip| (clip, None)).collect())
     }
 }
 

@@ -10,15 +10,17 @@ mod clip;
 mod error;
 mod fingerprint;
 mod index;
+mod interference;
 mod layout;
 pub mod synth;
 mod truth;
 mod walk;
 
 pub use audit::{Audit, CountRow, Duplicate, MachineAudit, audit};
-pub use clip::{Clip, Domain, EvaluationClips, LabelledClip, Split, TrainingClips};
+pub use clip::{Clip, Domain, EvaluationClips, LabelledClip, SoundClips, Split, TrainingClips};
 pub use error::Error;
 pub use index::{ClipIndex, IndexedClip, index};
+pub use interference::InterferenceFolder;
 pub use walk::{Problem, ProblemKind};
 
 pub(crate) use layout::{clip_facts, is_number, stem};

@@ -171,7 +171,10 @@ mod tests {
                 let expected = metric::si_sdr(&exact(&estimate), &exact(&target), settings).unwrap();
                 let (found, _) = loss_and_gradient(&estimate, &target, zero_mean);
                 // f32 sums of 400 samples, near 10 dB: 1e-5 of a decibel in the energies.
-                assert!((f64::from(found) + expected).abs() < 1e-4, "{level} {zero_mean}: {found} {expected}");
+                assert!(
+                    (f64::from(found) + expected).abs() < 1e-4,
+                    "{level} {zero_mean}: {found} {expected}"
+                );
             }
         }
     }

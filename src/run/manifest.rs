@@ -19,7 +19,7 @@ pub struct Manifest {
     pub config: String,
     /// Hash of all that decides the weights, see `Experiment::training_hash`.
     pub config_hash: String,
-    /// Fingerprint of the training clips.
+    /// Fingerprint of the training clips, and of what they were mixed with.
     pub data_fingerprint: String,
     /// Machine type.
     pub machine: String,
@@ -41,6 +41,26 @@ pub struct Manifest {
     /// Training clips used.
     pub clips: usize,
     /// Training clips left out under `data.on_bad_clip = "skip"`.
+    pub skipped: Vec<SkippedClip>,
+    /// What the clips were mixed with, in a family that mixes them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub interference: Option<InterferenceRecord>,
+}
+
+/// Recordings that a machine's clips were mixed with.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InterferenceRecord {
+    /// Which they are, in words.
+    pub what: String,
+    /// How many.
+    pub clips: usize,
+    /// Fingerprint of them all.
+    pub fingerprint: String,
+    /// What a reader must know of them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub remark: Option<String>,
+    /// Those left out under `data.on_bad_clip = "skip"`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub skipped: Vec<SkippedClip>,
 }
 

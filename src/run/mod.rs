@@ -8,14 +8,14 @@
 //!     metrics.jsonl      one line per epoch, streamed
 //!     checkpoint/        resume state while the run is not done
 //!     model.safetensors  the weights of the epoch with the lowest training loss
-//!     features.npz       scores.csv  eval.json    what `asdbench eval` adds
+//!     features.npz       scores.csv  eval.json    what `asdbench eval` adds, and tables of some families
 //! ```
 
 mod folder;
 mod manifest;
 
 pub use folder::{Lock, RunFolder, Status};
-pub use manifest::{GitState, Manifest, SkippedClip, Start};
+pub use manifest::{GitState, InterferenceRecord, Manifest, SkippedClip, Start};
 
 use std::path::PathBuf;
 

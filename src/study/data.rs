@@ -1,58 +1,79 @@
 //! The recordings of one experiment, opened once and shared by its trials.
 
-use std::cell::RefCell;
+use std::cell::{OnceCell, RefCell};
 use std::collections::HashMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::Error;
-use crate::config::{DataConfig, Experiment, Layout, OnBadClip};
-use crate::dataset::{self, ClipIndex, EvaluationClips, Problem, ProblemKind};
-use crate::task::{LogMels, LogMelsRequest, Scaler, TrainingSet};
+use crate::config::{DataConfig, Experiment, Hears, Layout, OnBadClip};
+use crate::dataset::{self, ClipIndex, EvaluationClips, InterferenceFolder, Problem, ProblemKind};
+use crate::task::{self, LogMels, LogMelsRequest, Scaler, Sounds, Source, TrainingSet, Waves, WavesRequest};
 use crate::ui::Ui;
 
 /// Problems of one kind that are named one by one; the rest is counted.
 const NAMED: usize = 5;
 
-/// Files that the index leaves out change the data as much as a bad clip does, so they stop or are said alike.
-fn report(index: &ClipIndex, config: &DataConfig, ui: &Ui) -> Result<(), Error> {
+/// Files that are left out change the data as much as a bad clip does, so they stop or are said alike. `more` says how to
+/// see all problems below `root`.
+pub(super) fn report(
+    root: &Path,
+    problems: &[Problem],
+    config: &DataConfig,
+    more: &str,
+    ui: &Ui,
+) -> Result<(), Error> {
     let unreachable = |problem: &&Problem| problem.kind == ProblemKind::Unreachable;
     if config.on_bad_clip == OnBadClip::Error
-        && let Some(problem) = index.problems().iter().find(unreachable)
+        && let Some(problem) = problems.iter().find(unreachable)
     {
-        let path = problem.path.as_ref().map_or(index.root().to_owned(), |path| index.root().join(path));
+        let path = problem.path.as_ref().map_or(root.to_owned(), |path| root.join(path));
         return Err(Error::LeftOut { path, why: problem.message.clone() });
     }
-    for problem in index.problems().iter().take(NAMED) {
+    for problem in problems.iter().take(NAMED) {
         let place = problem.path.as_ref().map_or(String::new(), |path| format!("{}: ", path.display()));
         ui.warn(&format!("{place}{}", problem.message));
     }
-    if index.problems().len() > NAMED {
-        let more = index.problems().len() - NAMED;
-        ui.warn(&format!("{more} more problems; `asdbench data {}` lists them", index.root().display()));
+    if problems.len() > NAMED {
+        ui.warn(&format!("{} more problems{more}", problems.len() - NAMED));
     }
     Ok(())
 }
 
-/// An indexed data set and the log-mels taken from it so far.
+/// An indexed data set and what was heard of it so far.
 pub struct Recordings<'a> {
-    index: ClipIndex,
+    pub(super) config: DataConfig,
+    pub(super) index: ClipIndex,
+    /// Of all machine types, where the configuration chose some and the others were asked for.
+    pub(super) whole: OnceCell<ClipIndex>,
+    /// Of `data.interference`, once it was asked for.
+    pub(super) folder: OnceCell<InterferenceFolder>,
     cache: PathBuf,
-    ui: &'a Ui,
+    pub(super) ui: &'a Ui,
     fingerprints: RefCell<HashMap<String, String>>,
-    logmels: RefCell<HashMap<String, Arc<LogMels>>>,
+    sounds: RefCell<HashMap<String, Arc<Sounds>>>,
 }
 
 impl<'a> Recordings<'a> {
-    /// Index the data set of a configuration; `cache` takes its log-mels.
+    /// Index the data set of a configuration; `cache` takes what is computed of its clips.
     ///
     /// # Errors
     /// When there is no data set, or not this one.
     pub fn open(config: &DataConfig, cache: PathBuf, ui: &'a Ui) -> Result<Self, Error> {
         config.root_dir()?;
         let index = dataset::index(config)?;
-        report(&index, config, ui)?;
-        Ok(Self { index, cache, ui, fingerprints: RefCell::default(), logmels: RefCell::default() })
+        let more = format!("; `asdbench data {}` lists them", index.root().display());
+        report(index.root(), index.problems(), config, &more, ui)?;
+        Ok(Self {
+            config: config.clone(),
+            index,
+            whole: OnceCell::new(),
+            folder: OnceCell::new(),
+            cache,
+            ui,
+            fingerprints: RefCell::default(),
+            sounds: RefCell::default(),
+        })
     }
 
     /// Machine types that the configuration chose.
@@ -86,7 +107,9 @@ impl<'a> Recordings<'a> {
     /// # Errors
     /// When a clip cannot be read.
     pub fn training_fingerprint(&self, machine: &str) -> Result<String, Error> {
-        self.fingerprint(&format!("train/{machine}"), || self.index.training(machine)?.fingerprint())
+        self.fingerprint(&format!("train/machine `{machine}`"), || {
+            self.index.training(machine)?.fingerprint()
+        })
     }
 
     /// One fingerprint of the training clips of several machines; of one machine its own.
@@ -104,7 +127,7 @@ impl<'a> Recordings<'a> {
         Ok(hasher.finalize().to_hex().to_string())
     }
 
-    /// The training clips of machines with their log-mels: neither labels nor test clips.
+    /// The training clips of machines with their sounds: neither labels nor test clips.
     ///
     /// # Errors
     /// As [`Recordings::training`].
@@ -114,29 +137,28 @@ impl<'a> Recordings<'a> {
         experiment: &Experiment,
     ) -> Result<Vec<TrainingSet>, Error> {
         let set = |machine: &String| {
-            let logmels = self.training(machine, experiment)?;
+            let sounds = self.training(machine, experiment)?;
             Ok(TrainingSet {
                 clips: self.index.training(machine)?,
-                scaler: Scaler::new(experiment.frontend.scale, logmels.statistics()),
-                logmels,
+                scaler: Scaler::of(&sounds, experiment.frontend.scale),
+                sounds,
                 channel: experiment.data.channel,
             })
         };
         machines.iter().map(set).collect()
     }
 
-    /// Log-mels of a machine's training clips: neither labels nor test clips.
+    /// Sounds of a machine's training clips: neither labels nor test clips.
     ///
     /// # Errors
     /// When there is none, when clips are bad, when the cache cannot be written.
-    pub fn training(&self, machine: &str, experiment: &Experiment) -> Result<Arc<LogMels>, Error> {
+    pub fn training(&self, machine: &str, experiment: &Experiment) -> Result<Arc<Sounds>, Error> {
         let fingerprint = self.training_fingerprint(machine)?;
-        self.logmels(&fingerprint, experiment, &format!("{machine}: train log-mels"), |request| {
-            Ok(LogMels::of_training(&self.index.training(machine)?, request)?)
-        })
+        let clips = self.index.training(machine)?;
+        self.sounds(&Source::from(&clips), &fingerprint, experiment, &format!("{machine}: train"))
     }
 
-    /// A machine's test clips, with their labels, and their log-mels.
+    /// A machine's test clips, with their labels, and their sounds.
     ///
     /// # Errors
     /// As [`Recordings::training`].
@@ -144,17 +166,16 @@ impl<'a> Recordings<'a> {
         &self,
         machine: &str,
         experiment: &Experiment,
-    ) -> Result<(EvaluationClips, Arc<LogMels>), Error> {
+    ) -> Result<(EvaluationClips, Arc<Sounds>), Error> {
         let clips = self.index.evaluation(machine)?;
-        let fingerprint = self.fingerprint(&format!("test/{machine}"), || clips.fingerprint())?;
-        let logmels =
-            self.logmels(&fingerprint, experiment, &format!("{machine}: test log-mels"), |request| {
-                Ok(LogMels::of_evaluation(&clips, request)?)
-            })?;
-        Ok((clips, logmels))
+        let fingerprint = self.fingerprint(&format!("labelled/{machine}"), || clips.fingerprint())?;
+        let sounds =
+            self.sounds(&Source::from(&clips), &fingerprint, experiment, &format!("{machine}: test"))?;
+        Ok((clips, sounds))
     }
 
-    fn fingerprint(
+    /// What `compute` says, once for each name.
+    pub(super) fn fingerprint(
         &self,
         of: &str,
         compute: impl FnOnce() -> Result<String, dataset::Error>,
@@ -167,36 +188,74 @@ impl<'a> Recordings<'a> {
         Ok(fingerprint)
     }
 
-    fn logmels(
+    /// What the experiment's family hears of some clips; `what` they are stands before the progress.
+    fn sounds(
         &self,
+        source: &Source<'_>,
         fingerprint: &str,
         experiment: &Experiment,
         what: &str,
-        open: impl FnOnce(&LogMelsRequest<'_>) -> Result<LogMels, Error>,
-    ) -> Result<Arc<LogMels>, Error> {
-        let min_frames = experiment.task.min_frames();
-        let settings = (&experiment.frontend.logmel, experiment.data.channel, experiment.data.on_bad_clip);
-        let key = format!("{fingerprint} {settings:?} {min_frames}");
-        if let Some(known) = self.logmels.borrow().get(&key) {
+    ) -> Result<Arc<Sounds>, Error> {
+        match experiment.task.hears() {
+            Hears::LogMels => self.logmels(source, fingerprint, experiment, what),
+            Hears::Waves => self.waves(source, fingerprint, experiment, what),
+        }
+    }
+
+    fn logmels(
+        &self,
+        source: &Source<'_>,
+        fingerprint: &str,
+        experiment: &Experiment,
+        what: &str,
+    ) -> Result<Arc<Sounds>, Error> {
+        let (spec, min_frames) = (&experiment.frontend.logmel, experiment.task.min_frames());
+        let (channel, on_bad_clip) = (experiment.data.channel, experiment.data.on_bad_clip);
+        let key = format!("{fingerprint} {spec:?} {channel:?} {on_bad_clip:?} {min_frames}");
+        let cache = &self.cache.join("logmels");
+        self.opened(key, &format!("{what} log-mels"), |progress| {
+            let request =
+                LogMelsRequest { cache, fingerprint, spec, channel, on_bad_clip, min_frames, progress };
+            LogMels::open(source, &request).map(Sounds::LogMels)
+        })
+    }
+
+    /// Samples of some clips, whatever the experiment's family is.
+    pub(super) fn waves(
+        &self,
+        source: &Source<'_>,
+        fingerprint: &str,
+        experiment: &Experiment,
+        what: &str,
+    ) -> Result<Arc<Sounds>, Error> {
+        let rate_hz = experiment.frontend.logmel.rate_hz;
+        let (channel, on_bad_clip) = (experiment.data.channel, experiment.data.on_bad_clip);
+        let key = format!("{fingerprint} {rate_hz} Hz {channel:?} {on_bad_clip:?}");
+        let cache = &self.cache.join("waves");
+        self.opened(key, &format!("{what} clips"), |progress| {
+            let request = WavesRequest { cache, fingerprint, rate_hz, channel, on_bad_clip, progress };
+            Waves::open(source, &request).map(Sounds::Waves)
+        })
+    }
+
+    /// What was opened as `key`, or is now.
+    fn opened(
+        &self,
+        key: String,
+        what: &str,
+        open: impl FnOnce(&(dyn Fn(u64, u64) + Sync)) -> Result<Sounds, task::Error>,
+    ) -> Result<Arc<Sounds>, Error> {
+        if let Some(known) = self.sounds.borrow().get(&key) {
             return Ok(Arc::clone(known));
         }
         let bar = self.ui.bar(what, 0, "clips");
-        let request = LogMelsRequest {
-            cache: &self.cache,
-            fingerprint,
-            spec: settings.0,
-            channel: settings.1,
-            on_bad_clip: settings.2,
-            min_frames,
-            progress: &|done, all| bar.at(done, all),
-        };
-        let opened = open(&request)?;
+        let opened = open(&|done, all| bar.at(done, all))?;
         bar.clear();
         for bad in opened.bad() {
             self.ui.warn(&format!("left out {}: {}", bad.path, bad.reason));
         }
         let opened = Arc::new(opened);
-        self.logmels.borrow_mut().insert(key, Arc::clone(&opened));
+        self.sounds.borrow_mut().insert(key, Arc::clone(&opened));
         Ok(opened)
     }
 }

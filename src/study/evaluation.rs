@@ -8,20 +8,21 @@ use ndarray::{Array2, Axis};
 use serde::{Deserialize, Serialize};
 
 use super::challenge::{Challenge, OfficialMetrics};
-use super::families::{WithTask, with_task};
-use super::training::WeightsMetadata;
+use super::families::{TaskData, WithTask, with_task};
+use super::trained_run::{read_run, read_weights};
+use super::training::{WeightsMetadata, interference_record};
 use super::{Error, Recordings, cache_folder};
-use crate::config::{self, DataConfig, EvalConfig, Experiment, Layout};
+use crate::config::{DataConfig, EvalConfig, Experiment, Layout};
 use crate::dataset::{EvaluationClips, LabelledClip};
 use crate::device::OpenDevice;
 use crate::files::{self, Durability};
 use crate::nn::init::Init;
 use crate::nn::weights;
 use crate::report::NpzWriter;
-use crate::run::{Manifest, RunFolder, Status};
+use crate::run::{InterferenceRecord, Manifest, RunFolder};
 use crate::score::mahalanobis::{self, MahalanobisResult};
 use crate::score::{FittedScorer, LinearProbe, ProbeClip, TrainingFeatures, linear_probe};
-use crate::task::{HeldOut, LogMels, Proxy, ProxyTask, TrainingSet};
+use crate::task::{HeldOut, Judged, Proxy, ProxyTask, Sounds, TaskTable, TrainingSet};
 use crate::ui::Ui;
 
 /// `eval.json`, and one object of `asdbench eval --format json`.
@@ -58,6 +59,9 @@ pub struct Evaluation {
     pub model: String,
     /// Fingerprint of the test clips, names and content.
     pub test_fingerprint: String,
+    /// What held-out clips were mixed with, in a family that mixes them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub interference: Option<InterferenceRecord>,
 }
 
 /// Clips by what they served for.
@@ -92,7 +96,7 @@ pub struct Scored {
     pub decision: Option<u8>,
 }
 
-/// Evaluates runs; those of one data set share its index and log-mels.
+/// Evaluates runs; those of one data set share its index and sounds.
 pub struct Judge<'a> {
     sets: &'a [String],
     device: &'a OpenDevice,
@@ -155,7 +159,7 @@ impl<'a> Judge<'a> {
         if self.submission.is_some() && recordings.layout() == Layout::Mimii {
             return Err(Error::NoSubmission(folder.path().to_owned()));
         }
-        let fingerprint = recordings.joint_fingerprint(&manifest.learnt)?;
+        let fingerprint = recordings.data_fingerprint(machine, &manifest.learnt, experiment)?;
         if fingerprint != manifest.data_fingerprint {
             let short = |hash: &str| hash.get(..8).unwrap_or(hash).to_owned();
             return Err(Error::Run(crate::run::Error::Other {
@@ -166,20 +170,21 @@ impl<'a> Judge<'a> {
             }));
         }
         let (clips, test) = recordings.evaluation(machine, experiment)?;
-        let labelled: Vec<&LabelledClip> = test.spans().iter().map(|span| &clips.clips[span.index]).collect();
+        let labelled: Vec<&LabelledClip> = test.good().map(|good| &clips.clips[good.index]).collect();
         check_labels(&clips, &labelled)?;
         let sets = recordings.training_sets(&manifest.learnt, experiment)?;
         let own = manifest.learnt.iter().position(|learnt| learnt == machine).unwrap_or_default();
-        let train = &sets[own].logmels;
-        let bytes = files::read(&folder.model())?;
-        let model = blake3::hash(&bytes).to_hex().to_string();
-        if manifest.model.as_ref().is_some_and(|trained| *trained != model) {
-            let why = "its content is not what the training wrote".to_owned();
-            return Err(Error::Weights { path: folder.model(), source: weights::Error::Format(why) });
-        }
+        let train = &sets[own].sounds;
+        let interference = recordings.evaluation_interference(machine, experiment)?;
+        let data = TaskData { sets: &sets, own, interference: interference.as_ref() };
+        let mixed_with = match &interference {
+            Some(of) => Some(interference_record(of, of.held_out()?)),
+            None => None,
+        };
+        let (bytes, model) = read_weights(folder, manifest)?;
         let bar = ui.bar(
             &format!("{machine} {}: features", experiment.slug()),
-            (train.spans().len() + test.spans().len()) as u64,
+            (train.len() + test.len()) as u64,
             "clips",
         );
         let inference = Inference {
@@ -193,7 +198,7 @@ impl<'a> Judge<'a> {
             progress: &|n| bar.add(n),
         };
         inference.check_weights(manifest, &sets)?;
-        let mut features = with_task(experiment, &sets, own, &inference)?;
+        let mut features = with_task(experiment, data, &inference)?;
         bar.clear();
         let judged = apply_scorers(&experiment.eval, manifest.seed, &labelled, &features)?;
         let challenge = judged
@@ -204,11 +209,12 @@ impl<'a> Judge<'a> {
             Some(challenge) => challenge.metrics(),
             None => OfficialMetrics::missing("there are no Mahalanobis distances".into()),
         };
-        // Three files, one result: `eval.json` is there only when the other two are its own.
+        // Several files, one result: `eval.json` is there only when the others are its own.
         let _lock = folder.lock()?;
         files::remove(&folder.file("eval.json"))?;
         write_features(folder, &inference, &features)?;
         write_scores(folder, &labelled, challenge.as_ref())?;
+        write_tables(folder, &features)?;
 
         let count = |label| labelled.iter().filter(|clip| clip.anomalous == label).count();
         let evaluation = Evaluation {
@@ -218,13 +224,13 @@ impl<'a> Judge<'a> {
             config: manifest.config.clone(),
             machine: machine.clone(),
             seed: manifest.seed,
-            proxy: features.proxies.remove(0),
-            other_proxies: features.proxies,
+            proxy: features.judged.proxies.remove(0),
+            other_proxies: features.judged.proxies,
             linear_probe: judged.linear_probe,
             mahalanobis: judged.mahalanobis,
             official,
             clips: ClipCounts {
-                train: train.spans().len(),
+                train: train.len(),
                 test_normal: count(Some(false)),
                 test_anomalous: count(Some(true)),
                 test_unlabelled: count(None),
@@ -233,6 +239,7 @@ impl<'a> Judge<'a> {
             settings: experiment.eval.clone(),
             model,
             test_fingerprint: test.fingerprint().to_owned(),
+            interference: mixed_with,
         };
         folder.write_json("eval.json", &evaluation)?;
         if let (Some(below), Some(challenge)) = (self.submission, &challenge) {
@@ -242,28 +249,6 @@ impl<'a> Judge<'a> {
         }
         Ok(evaluation)
     }
-}
-
-fn read_run(folder: &RunFolder, sets: &[String]) -> Result<(Experiment, Manifest), Error> {
-    let path = || folder.path().to_owned();
-    let status = folder.status()?;
-    let trained = status == Some(Status::Done) && folder.model().exists();
-    let Some(manifest) = folder.manifest()?.filter(|_| trained) else {
-        let status = match status {
-            None => "it was not begun".into(),
-            Some(Status::Running) if folder.lock().is_ok() => "it was stopped before its end".into(),
-            Some(Status::Running) => "it is running".into(),
-            Some(Status::Interrupted) => "it was interrupted".into(),
-            Some(Status::Failed(why)) => format!("it failed: {why}"),
-            Some(Status::Done) => "its model.safetensors is gone".into(),
-        };
-        return Err(Error::NotTrained { path: path(), status });
-    };
-    let experiment = config::load(&folder.file("config.toml"), sets)?.experiment;
-    if experiment.training_hash() != manifest.config_hash {
-        return Err(Error::ChangedTraining(path()));
-    }
-    Ok((experiment, manifest))
 }
 
 /// A set in which all clips have one label gives no AUC; one without any label is scored only.
@@ -286,19 +271,20 @@ struct Features {
     train: Array2<f32>,
     /// Of the test clips, `[clips, dim]`.
     test: Array2<f32>,
-    /// The one that the study correlates first.
-    proxies: Vec<Proxy>,
+    judged: Judged,
+    /// Names of all tables that the family can write.
+    tables: &'static [&'static str],
 }
 
 /// All that extraction needs of a run.
 struct Inference<'a> {
     folder: &'a RunFolder,
     weights: &'a [u8],
-    train: &'a LogMels,
-    test: &'a LogMels,
+    train: &'a Sounds,
+    test: &'a Sounds,
     /// Folder of the test clips.
     root: &'a Path,
-    /// The test clips, in the order of their log-mels.
+    /// The test clips, in the order of their sounds.
     labelled: &'a [&'a LabelledClip],
     device: &'a OpenDevice,
     progress: &'a (dyn Fn(u64) + Sync),
@@ -345,14 +331,16 @@ impl WithTask for &Inference<'_> {
             clips: rows.iter().map(|&row| &self.labelled[row].clip).collect(),
             features: test.features.select(Axis(0), &rows),
             terms: rows.iter().map(|&row| test.terms[row].clone()).collect(),
+            sounds: self.test,
+            positions: rows,
         };
-        let proxies = task.proxies(&net, &held_out, &train, device)?;
-        Ok(Features { train: train.features, test: test.features, proxies })
+        let judged = task.proxies(&net, &held_out, &train, device)?;
+        Ok(Features { train: train.features, test: test.features, judged, tables: task.tables() })
     }
 }
 
 /// What the scorers say.
-struct Judged {
+struct ScorersSay {
     linear_probe: LinearProbe,
     mahalanobis: MahalanobisResult,
     /// Mahalanobis distances of the test clips, and of the training clips.
@@ -364,7 +352,7 @@ fn apply_scorers(
     seed: u64,
     clips: &[&LabelledClip],
     features: &Features,
-) -> Result<Judged, Error> {
+) -> Result<ScorersSay, Error> {
     let training = TrainingFeatures::of_training_clips(features.train.mapv(f64::from));
     let all: Array2<f64> = features.test.mapv(f64::from);
     let rows: Vec<usize> = (0..clips.len()).filter(|&row| clips[row].anomalous.is_some()).collect();
@@ -381,11 +369,11 @@ fn apply_scorers(
         None => None,
     };
     let linear_probe = linear_probe::evaluate(labelled.view(), &named, &settings.linear_probe, seed)?;
-    Ok(Judged { linear_probe, mahalanobis: judged.result, scores })
+    Ok(ScorersSay { linear_probe, mahalanobis: judged.result, scores })
 }
 
 fn write_features(folder: &RunFolder, data: &Inference<'_>, features: &Features) -> Result<(), Error> {
-    let names = |clips: &LogMels| clips.spans().iter().map(|span| span.path.clone()).collect::<Vec<_>>();
+    let names = |clips: &Sounds| clips.good().map(|good| good.path.to_owned()).collect::<Vec<_>>();
     let mut npz = NpzWriter::default();
     npz.matrix("train", features.train.view());
     npz.texts("train_clip", &names(data.train));
@@ -394,6 +382,18 @@ fn write_features(folder: &RunFolder, data: &Inference<'_>, features: &Features)
     let path = folder.file("features.npz");
     let bytes = npz.finish().map_err(|e| files::Error::new("write", &path, e))?;
     Ok(files::write(&path, &bytes, Durability::Flushed)?)
+}
+
+/// The family's own tables; one of an earlier evaluation that this one does not have goes.
+fn write_tables(folder: &RunFolder, features: &Features) -> Result<(), Error> {
+    let written = &features.judged.tables;
+    for name in features.tables.iter().filter(|name| written.iter().all(|table| table.name != **name)) {
+        files::remove(&folder.file(name))?;
+    }
+    for TaskTable { name, csv } in written {
+        files::write(&folder.file(name), csv, Durability::Flushed)?;
+    }
+    Ok(())
 }
 
 fn write_scores(

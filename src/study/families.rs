@@ -5,7 +5,8 @@ use crate::config::{Experiment, TaskConfig};
 use crate::task::autoencoder::AutoencoderTask;
 use crate::task::classification::ClassificationTask;
 use crate::task::contrastive::ContrastiveTask;
-use crate::task::{ProxyTask, TrainingSet};
+use crate::task::separation::SeparationTask;
+use crate::task::{self, Interference, ProxyTask, TrainingSet};
 
 /// What is done with a task, whichever family it is of.
 pub(super) trait WithTask {
@@ -16,25 +17,51 @@ pub(super) trait WithTask {
     fn with<T: ProxyTask>(self, task: &T) -> Result<Self::Output, Error>;
 }
 
-/// Make the task of an experiment for machine type `own` of `sets`, and do `work` with it.
+/// What a task is made of beside its configuration.
+#[derive(Clone, Copy)]
+pub(super) struct TaskData<'a> {
+    /// The machine types that are learnt.
+    pub sets: &'a [TrainingSet],
+    /// Which of them is judged.
+    pub own: usize,
+    /// Of a family that needs it.
+    pub interference: Option<&'a Interference>,
+}
+
+impl<'a> TaskData<'a> {
+    /// The machine type that is judged.
+    fn set(&self) -> &'a TrainingSet {
+        &self.sets[self.own]
+    }
+
+    /// What clips are mixed with.
+    fn interference(&self) -> Result<&'a Interference, task::Error> {
+        self.interference.ok_or(task::Error::Fault("the task mixes clips and was given nothing to mix with"))
+    }
+}
+
+/// Make the task of an experiment and do `work` with it.
 pub(super) fn with_task<W: WithTask>(
     experiment: &Experiment,
-    sets: &[TrainingSet],
-    own: usize,
+    data: TaskData<'_>,
     work: W,
 ) -> Result<W::Output, Error> {
     let part_size = experiment.train.part_size();
-    let set = &sets[own];
+    let set = data.set();
     match &experiment.task {
         TaskConfig::Autoencoder(config) => {
-            let machine = &set.clips.machine;
-            work.with(&AutoencoderTask::new(machine, config, part_size, &set.logmels, set.scaler)?)
+            let (machine, logmels) = (&set.clips.machine, set.sounds.logmels()?);
+            work.with(&AutoencoderTask::new(machine, config, part_size, logmels, set.scaler)?)
         }
         TaskConfig::Classification(config) => {
-            work.with(&ClassificationTask::new(config, &experiment.train, sets, own)?)
+            work.with(&ClassificationTask::new(config, &experiment.train, data.sets, data.own)?)
         }
         TaskConfig::Contrastive(config) => {
             work.with(&ContrastiveTask::new(config, &experiment.frontend.logmel, part_size, set)?)
+        }
+        TaskConfig::Separation(config) => {
+            let (train, judged) = (&experiment.train, &experiment.eval.separation);
+            work.with(&SeparationTask::new(config, train, judged, set, data.interference()?)?)
         }
     }
 }

@@ -6,9 +6,12 @@ mod correlation;
 mod data;
 mod evaluation;
 mod families;
+mod interference;
 mod preview;
 mod results;
+mod separate;
 mod tables;
+mod trained_run;
 mod training;
 
 pub use challenge::{DecisionThreshold, OfficialMetrics};
@@ -19,6 +22,7 @@ pub use data::Recordings;
 pub use evaluation::{Evaluation, Judge, Scored};
 pub use preview::{Preview, PreviewRequest, View, preview};
 pub use results::{Detection, Error as ResultsError, Gathered, LeftOut, ResultRow, gather};
+pub use separate::{Improvement, Separation, SeparationRequest, separate};
 pub use tables::{Comparison, StudyTables, Verdict, study_rows, study_tables};
 pub use training::{Trained, Trial, TrialState, train, trials};
 
@@ -88,8 +92,8 @@ pub enum Error {
     },
     /// `--set`, or somebody's hand, changed what was trained.
     #[error(
-        "{}: this is not the configuration that the run was trained with; --set may change eval.* and data.root of a \
-         trained run and nothing that was trained with; train a new run instead",
+        "{}: this is not the configuration that the run was trained with; --set may change eval.*, data.root and \
+         data.interference of a trained run and nothing that was trained with; train a new run instead",
         .0.display()
     )]
     ChangedTraining(PathBuf),
@@ -116,6 +120,39 @@ pub enum Error {
         /// The one label.
         label: &'static str,
     },
+    /// A run whose network separates nothing.
+    #[error("{}: it is of the family {family}, which separates nothing; name a run of the separation family", path.display())]
+    SeparatesNothing {
+        /// The run's folder.
+        path: PathBuf,
+        /// Its family.
+        family: &'static str,
+    },
+    /// Several runs where one is wanted.
+    #[error("{}: there are {runs} runs; name the folder of one, such as …/seed-0", path.display())]
+    SeveralRuns {
+        /// The folder above them.
+        path: PathBuf,
+        /// How many.
+        runs: usize,
+    },
+    /// A mixture and its target that cannot be compared sample by sample.
+    #[error(
+        "{}: it has {found} samples at {rate_hz} Hz and {} has {expected}; the machine alone must be as long as its mixture",
+        target.display(), mixture.display()
+    )]
+    TargetLength {
+        /// The machine alone.
+        target: PathBuf,
+        /// Its samples.
+        found: usize,
+        /// The mixture.
+        mixture: PathBuf,
+        /// Its samples.
+        expected: usize,
+        /// The run's rate.
+        rate_hz: u32,
+    },
     /// A strict audit found something.
     #[error("{} has {found} problems", root.display())]
     Problems {
@@ -129,7 +166,7 @@ pub enum Error {
     Interrupted,
 }
 
-/// The log-mel cache of a runs folder.
+/// What a runs folder keeps of recordings.
 pub fn cache_folder(runs: &Path) -> PathBuf {
-    runs.join(".cache").join("logmels")
+    runs.join(".cache")
 }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 use super::Error;
-use super::evaluation::{read_run, read_weights};
+use super::trained_run::{read_run, read_weights};
 use crate::audio::{self, SampleFormat, read_at_rate, write_wav};
 use crate::config::{Experiment, TaskConfig};
 use crate::device::OpenDevice;
@@ -82,11 +82,7 @@ pub struct Improvement {
 /// # Errors
 /// When the run is none of the separation family or not trained, when a WAV file cannot be read, is silent, or does not
 /// fit the other, when the device fails, when the folder cannot be written.
-pub fn separate(
-    request: &SeparationRequest<'_>,
-    device: &OpenDevice,
-    ui: &Ui,
-) -> Result<Separation, Error> {
+pub fn separate(request: &SeparationRequest<'_>, device: &OpenDevice, ui: &Ui) -> Result<Separation, Error> {
     let folder = only_run(request.run)?;
     let (experiment, manifest) = read_run(&folder, &[])?;
     let TaskConfig::Separation(task) = &experiment.task else {
@@ -97,7 +93,7 @@ pub fn separate(
     let (mixture, target) = recordings(request, &experiment)?;
     let [estimate_path, residual_path] = outputs(request)?;
 
-    let bytes = read_weights(&folder, &manifest)?;
+    let (bytes, _) = read_weights(&folder, &manifest)?;
     // The seed does not matter: every value is replaced.
     let net = weights::from_safetensors(Cmgan::new(task.size(), Init::new(0, &device.device)), &bytes)
         .map_err(|source| Error::Weights { path: folder.model(), source })?;
@@ -112,7 +108,8 @@ pub fn separate(
     if !fit(&mut estimate, &mixture) {
         ui.warn("the network finds nothing of its machine in the recording: the estimate is silent");
     }
-    let residual: Vec<f32> = mixture.iter().zip(&estimate).map(|(mixture, estimate)| mixture - estimate).collect();
+    let residual: Vec<f32> =
+        mixture.iter().zip(&estimate).map(|(mixture, estimate)| mixture - estimate).collect();
 
     files::make_folder(request.output)?;
     for (path, wave) in [(&estimate_path, &estimate), (&residual_path, &residual)] {
@@ -122,9 +119,10 @@ pub fn separate(
         let settings = SiSdr { zero_mean: task.zero_mean, epsilon: 0.0 };
         si_sdr(&exact(wave), &exact(target), settings)
     };
-    let improvement = request.target.zip(target).map(|(path, target)| {
-        improvement(path, ratio(&mixture, &target), ratio(&estimate, &target))
-    });
+    let improvement = request
+        .target
+        .zip(target)
+        .map(|(path, target)| improvement(path, ratio(&mixture, &target), ratio(&estimate, &target)));
     Ok(Separation {
         schema: 1,
         run: folder.path().display().to_string(),
@@ -233,7 +231,8 @@ mod tests {
     #[test]
     fn the_fitted_estimate_leaves_a_residual_at_right_angles() {
         let mixture = wave(500);
-        let mut estimate: Vec<f32> = mixture.iter().enumerate().map(|(n, m)| -7.0 * m + (n % 3) as f32).collect();
+        let mut estimate: Vec<f32> =
+            mixture.iter().enumerate().map(|(n, m)| -7.0 * m + (n % 3) as f32).collect();
         assert!(fit(&mut estimate, &mixture));
         let residual: Vec<f32> = mixture.iter().zip(&estimate).map(|(m, e)| m - e).collect();
         let product: f64 = exact(&residual).iter().zip(exact(&estimate)).map(|(r, e)| r * e).sum();

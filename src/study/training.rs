@@ -5,13 +5,13 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use super::families::{WithTask, with_task};
+use super::families::{TaskData, WithTask, with_task};
 use super::{Error, Recordings};
 use crate::config::{Experiment, FrontendConfig, TaskConfig};
 use crate::device::OpenDevice;
 use crate::files::{self, Durability};
-use crate::run::{self, Lock, Manifest, RunFolder, SkippedClip, Start, Status};
-use crate::task::{ProxyTask, Scaler, TrainingSet};
+use crate::run::{self, InterferenceRecord, Lock, Manifest, RunFolder, SkippedClip, Start, Status};
+use crate::task::{BadClip, Interference, ProxyTask, Scaler, Waves};
 use crate::train::{EpochLine, Interrupt, Outcome, Training};
 use crate::ui::{EpochBar, Ui};
 
@@ -121,7 +121,7 @@ impl Trial {
                 expected: self.learnt.join(", "),
             }));
         }
-        let fingerprint = recordings.joint_fingerprint(&self.learnt)?;
+        let fingerprint = recordings.data_fingerprint(&self.machine, &self.learnt, &self.experiment)?;
         if manifest.data_fingerprint != fingerprint {
             return Err(other("data set", &manifest.data_fingerprint, &fingerprint));
         }
@@ -237,10 +237,11 @@ pub fn train(
         return trial.found();
     }
     // Before anything is written: bad data leave no folder behind.
+    let interference = recordings.training_interference(&trial.machine, &trial.experiment)?;
     let sets = recordings.training_sets(&trial.learnt, &trial.experiment)?;
+    let data = TaskData { sets: &sets, own: trial.own_set(), interference: interference.as_ref() };
     // Labels that allow no training, too.
-    let own = trial.own_set();
-    with_task(&trial.experiment, &sets, own, Check { ui })?;
+    with_task(&trial.experiment, data, Check { ui })?;
     if interrupt.requested() {
         return Err(Error::Interrupted);
     }
@@ -252,7 +253,7 @@ pub fn train(
     }
     trial.write_config(&lock)?;
     match trial.folder.manifest()? {
-        None => trial.folder.write_manifest(&manifest(trial, recordings, &sets, device)?)?,
+        None => trial.folder.write_manifest(&manifest(trial, recordings, data, device)?)?,
         Some(mut manifest) => {
             manifest.resumed.push(Start::now(&device.name));
             trial.folder.write_manifest(&manifest)?;
@@ -264,7 +265,7 @@ pub fn train(
         trial.folder.clear_checkpoint(&lock);
         return Ok(trial.trained(&Status::Done, Some(outcome)));
     }
-    let result = with_task(&trial.experiment, &sets, own, Run { trial, sets: &sets, device, interrupt, ui });
+    let result = with_task(&trial.experiment, data, Run { trial, data, device, interrupt, ui });
     if let Ok(Outcome { finished: true, .. }) = &result {
         trial.seal(None)?;
     }
@@ -300,7 +301,7 @@ impl WithTask for Check<'_> {
 /// The training of a task.
 struct Run<'a> {
     trial: &'a Trial,
-    sets: &'a [TrainingSet],
+    data: TaskData<'a>,
     device: &'a OpenDevice,
     interrupt: &'a Interrupt,
     ui: &'a Ui,
@@ -310,19 +311,19 @@ impl WithTask for Run<'_> {
     type Output = Outcome;
 
     fn with<T: ProxyTask>(self, task: &T) -> Result<Outcome, Error> {
-        let Self { trial, sets, device, interrupt, ui } = self;
+        let Self { trial, data, device, interrupt, ui } = self;
         let metadata = WeightsMetadata {
             family: trial.experiment.family().to_owned(),
             config_hash: trial.experiment.training_hash(),
             seed: trial.seed,
-            scales: sets.iter().map(|set| (set.clips.machine.clone(), set.scaler)).collect(),
+            scales: data.sets.iter().map(|set| (set.clips.machine.clone(), set.scaler)).collect(),
             frontend: trial.experiment.frontend.clone(),
             task: trial.experiment.task.clone(),
         };
         let metadata = serde_json::to_string(&metadata)
             .map_err(|e| files::Error::new("write", &trial.folder.model(), e.into()))?;
         // Small sets stay in memory: an epoch reads them in a random order.
-        let held: Result<Vec<_>, _> = sets.iter().map(|set| set.logmels.hold()).collect();
+        let held: Result<Vec<_>, _> = data.sets.iter().map(|set| set.sounds.hold()).collect();
         let _held = held?;
         let training = Training {
             task,
@@ -344,16 +345,16 @@ impl WithTask for Run<'_> {
 fn manifest(
     trial: &Trial,
     recordings: &Recordings<'_>,
-    sets: &[TrainingSet],
+    data: TaskData<'_>,
     device: &OpenDevice,
 ) -> Result<Manifest, Error> {
-    let skipped = sets.iter().flat_map(|set| set.logmels.bad());
+    let sounds = || data.sets.iter().map(|set| &set.sounds);
     Ok(Manifest {
         schema: 1,
         family: trial.experiment.family().into(),
         config: RunFolder::config_name(&trial.experiment),
         config_hash: trial.experiment.training_hash(),
-        data_fingerprint: recordings.joint_fingerprint(&trial.learnt)?,
+        data_fingerprint: recordings.data_fingerprint(&trial.machine, &trial.learnt, &trial.experiment)?,
         machine: trial.machine.clone(),
         learnt: trial.learnt.clone(),
         seed: trial.seed,
@@ -361,11 +362,25 @@ fn manifest(
         resumed: Vec::new(),
         copied_from: None,
         model: None,
-        clips: sets.iter().map(|set| set.logmels.spans().len()).sum(),
-        skipped: skipped
-            .map(|bad| SkippedClip { path: bad.path.clone(), reason: bad.reason.clone() })
-            .collect(),
+        clips: sounds().map(|sounds| sounds.len()).sum(),
+        skipped: sounds().flat_map(|sounds| skipped(sounds.bad())).collect(),
+        interference: data.interference.map(|of| interference_record(of, of.train())),
     })
+}
+
+fn skipped(bad: &[BadClip]) -> impl Iterator<Item = SkippedClip> {
+    bad.iter().map(|bad| SkippedClip { path: bad.path.clone(), reason: bad.reason.clone() })
+}
+
+/// What a run's folder says of the recordings `used` of some interference.
+pub(super) fn interference_record(of: &Interference, used: &Waves) -> InterferenceRecord {
+    InterferenceRecord {
+        what: of.what().to_owned(),
+        clips: used.clips().len(),
+        fingerprint: used.fingerprint().to_owned(),
+        remark: of.remark().map(str::to_owned),
+        skipped: skipped(used.bad()).collect(),
+    }
 }
 
 /// Epochs and lowest loss of a finished run, from its metrics.

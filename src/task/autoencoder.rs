@@ -9,7 +9,7 @@ use rayon::prelude::*;
 
 use super::logmels::Span;
 use super::order::{EpochOrder, parts};
-use super::{Error, Extracted, HeldOut, LogMels, Proxy, ProxyTask, Scaler, Step, host};
+use super::{Error, Extracted, HeldOut, Judged, LogMels, Proxy, ProxyTask, Scaler, Sounds, Step, host};
 use crate::config::{AutoencoderConfig, ReconstructionLoss};
 use crate::nn::autoencoder::{Autoencoder, AutoencoderSize};
 use crate::nn::init::Init;
@@ -160,10 +160,11 @@ impl ProxyTask for AutoencoderTask<'_> {
     fn extract(
         &self,
         net: &Autoencoder,
-        clips: &LogMels,
+        clips: &Sounds,
         device: &Device,
         progress: &(dyn Fn(u64) + Sync),
     ) -> Result<Extracted<(f64, f64)>, Error> {
+        let clips = clips.logmels()?;
         let spans = clips.spans();
         let mut features = Array2::zeros((spans.len(), self.width()));
         let one = |frames: &mut Vec<f32>, (feature, span): (ArrayViewMut1<'_, f32>, &Span)| {
@@ -194,8 +195,8 @@ impl ProxyTask for AutoencoderTask<'_> {
         held_out: &HeldOut<'_, (f64, f64)>,
         _trained: &Extracted<(f64, f64)>,
         _device: &Device,
-    ) -> Result<Vec<Proxy>, Error> {
-        Ok(vec![Proxy::new("mae", mean_error(&held_out.terms), false)])
+    ) -> Result<Judged, Error> {
+        Ok(vec![Proxy::new("mae", mean_error(&held_out.terms), false)].into())
     }
 }
 
@@ -220,18 +221,20 @@ mod tests {
         AutoencoderConfig { hidden: 6, bottleneck: 2, layers: 1, ..AutoencoderConfig::default() }
     }
 
-    fn logmels(place: &Place) -> LogMels {
+    fn sounds(place: &Place) -> Sounds {
         // 16 bands: windows of 80 values. Clips of 5, 9 and 5 frames: 1 + 5 + 1 windows.
-        place.open(&LogMelSpec { n_mels: 16, ..LogMelSpec::default() }, OnBadClip::Error).unwrap()
+        let spec = LogMelSpec { n_mels: 16, ..LogMelSpec::default() };
+        Sounds::LogMels(place.open(&spec, OnBadClip::Error).unwrap())
     }
 
     #[test]
     fn an_epoch_shows_every_window_once_in_an_order_of_its_own() {
         let place = Place::new();
-        let train = logmels(&place);
+        let sounds = sounds(&place);
+        let train = sounds.logmels().unwrap();
         let scaler = Scaler::new(Scale::MinMax, train.statistics());
         let config = small();
-        let task = AutoencoderTask::new("pump", &config, 3, &train, scaler).unwrap();
+        let task = AutoencoderTask::new("pump", &config, 3, train, scaler).unwrap();
         assert_eq!((task.windows(), task.batches()), (7, 2), "a last batch of one window is left out");
         let rows = |seed, epoch| task.order(seed, epoch).part(0, 7).to_vec();
         let order = rows(1, 0);
@@ -254,13 +257,14 @@ mod tests {
     #[test]
     fn a_feature_is_the_mean_absolute_error_of_the_clips_windows() {
         let place = Place::new();
-        let train = logmels(&place);
+        let sounds = sounds(&place);
+        let train = sounds.logmels().unwrap();
         let scaler = Scaler::new(Scale::MinMax, train.statistics());
         let config = small();
-        let task = AutoencoderTask::new("pump", &config, 4, &train, scaler).unwrap();
+        let task = AutoencoderTask::new("pump", &config, 4, train, scaler).unwrap();
         let device = Device::flex();
         let net = task.net(Init::new(3, &device));
-        let found = task.extract(&net, &train, &device, &|_| {}).unwrap();
+        let found = task.extract(&net, &sounds, &device, &|_| {}).unwrap();
 
         let mut frames = vec![0.0; 9 * 16];
         train.read_rows(5, &mut frames).unwrap();

@@ -12,7 +12,7 @@ use rand::RngExt;
 
 use super::linear_phase::{classify, largest};
 use super::order::{EpochOrder, parts};
-use super::{Error, Extracted, HeldOut, LogMels, Proxy, ProxyTask, Step, TrainingSet, host, images};
+use super::{Error, Extracted, HeldOut, Judged, Proxy, ProxyTask, Sounds, Step, TrainingSet, host, images};
 use crate::config::{ClassLabel, ClassificationConfig, ClassificationLoss, TrainConfig};
 use crate::dataset::Clip;
 use crate::metric::macro_f1_of;
@@ -55,6 +55,7 @@ pub struct ClassificationTask<'a> {
     /// Those of the machine type that is judged, ascending: a clip of it is named as one of these.
     own_classes: BTreeSet<usize>,
     examples: Vec<Example>,
+    n_mels: usize,
     remarks: Vec<String>,
 }
 
@@ -116,15 +117,12 @@ impl<'a> ClassificationTask<'a> {
         let examples: Vec<Example> = examples.collect();
         let own_classes: BTreeSet<usize> =
             examples.iter().filter(|example| example.set == own).map(|example| example.class).collect();
-        Ok(Self { config, training, sets, own, classes, own_classes, examples, remarks })
+        let n_mels = sets[own].sounds.logmels()?.n_mels();
+        Ok(Self { config, training, sets, own, classes, own_classes, examples, n_mels, remarks })
     }
 
     fn size(&self) -> ResNetSize {
         ResNetSize { backbone: self.config.backbone, width: self.config.width }
-    }
-
-    fn n_mels(&self) -> usize {
-        self.sets[self.own].logmels.n_mels()
     }
 
     /// The likeliest of the machine type's own classes.
@@ -196,13 +194,14 @@ impl ProxyTask for ClassificationTask<'_> {
 
     fn batch(&self, order: &EpochOrder<usize>, index: usize) -> Result<Batch, Error> {
         let chosen = order.part(index, self.training.part_size());
-        let (n_mels, frames) = (self.n_mels(), self.config.frames);
+        let (n_mels, frames) = (self.n_mels, self.config.frames);
         let mut images = vec![0.0; chosen.len() * n_mels * frames];
         let mut rows = Vec::new();
         for (number, image) in chosen.iter().zip(images.chunks_exact_mut(n_mels * frames)) {
             let example = self.examples[*number];
             let set = &self.sets[example.set];
-            let span = &set.logmels.spans()[example.clip];
+            let logmels = set.sounds.logmels()?;
+            let span = &logmels.spans()[example.clip];
             let kept = span.frames.min(frames);
             let start = match span.frames - kept {
                 0 => 0,
@@ -212,7 +211,7 @@ impl ProxyTask for ClassificationTask<'_> {
                 }
             };
             rows.resize(kept * n_mels, 0.0);
-            set.logmels.read_rows(span.first_row + start, &mut rows)?;
+            logmels.read_rows(span.first_row + start, &mut rows)?;
             set.scaler.apply(&mut rows);
             images::fill(image, &rows, n_mels, 0);
         }
@@ -226,7 +225,7 @@ impl ProxyTask for ClassificationTask<'_> {
 
     fn step(&self, net: &Classifier, batch: Batch, device: &Device) -> Step {
         let targets = Tensor::<1, Int>::from_data(batch.classes.as_slice(), device);
-        let x = images::tensor(batch.images, batch.classes.len(), self.n_mels(), device);
+        let x = images::tensor(batch.images, batch.classes.len(), self.n_mels, device);
         let features = net.backbone.forward(x); // [batch, features]
         // Right or wrong without the margin, as it will be used.
         let (logits, plain) = match (&net.fc, &net.arcface) {
@@ -251,11 +250,12 @@ impl ProxyTask for ClassificationTask<'_> {
     fn extract(
         &self,
         net: &Classifier,
-        clips: &LogMels,
+        clips: &Sounds,
         device: &Device,
         progress: &(dyn Fn(u64) + Sync),
     ) -> Result<Extracted<usize>, Error> {
         let (dim, scaler) = (self.size().features(), self.sets[self.own].scaler);
+        let clips = clips.logmels()?;
         let mut terms = Vec::with_capacity(clips.spans().len());
         let features = images::extract(clips, scaler, device, progress, dim, |x| {
             let [count, ..] = x.dims();
@@ -278,7 +278,7 @@ impl ProxyTask for ClassificationTask<'_> {
         held_out: &HeldOut<'_, usize>,
         trained: &Extracted<usize>,
         _device: &Device,
-    ) -> Result<Vec<Proxy>, Error> {
+    ) -> Result<Judged, Error> {
         let known: Vec<(usize, usize)> = held_out
             .clips
             .iter()
@@ -311,6 +311,6 @@ impl ProxyTask for ClassificationTask<'_> {
         let note = (0 < counted && counted < all).then(|| {
             format!("of {counted} of {all} held-out normal clips; no clip of the others' classes was learnt")
         });
-        Ok(vec![Proxy::new("macro_f1", value, true).noted(note)])
+        Ok(vec![Proxy::new("macro_f1", value, true).noted(note)].into())
     }
 }

@@ -12,7 +12,10 @@ use ndarray::Array2;
 use rayon::prelude::*;
 
 use super::order::{EpochOrder, parts};
-use super::{Error, Extracted, HeldOut, LogMels, Proxy, ProxyTask, Step, TrainingSet, host, images, loaders};
+use super::{
+    Error, Extracted, HeldOut, Judged, LogMels, Proxy, ProxyTask, Sounds, Step, TrainingSet, host, images,
+    loaders,
+};
 use crate::audio::{self, Augmenter, LogMelSpec, ViewScratch};
 use crate::config::{ContrastiveConfig, ContrastiveMethod};
 use crate::metric::{Undefined, alignment, uniformity};
@@ -46,6 +49,7 @@ pub struct ContrastiveTask<'a> {
     config: &'a ContrastiveConfig,
     part_size: usize,
     train: &'a TrainingSet,
+    logmels: &'a LogMels,
     augmenter: Augmenter,
 }
 
@@ -60,12 +64,13 @@ impl<'a> ContrastiveTask<'a> {
         part_size: usize,
         train: &'a TrainingSet,
     ) -> Result<Self, Error> {
-        let clips = train.logmels.spans().len();
+        let logmels = train.sounds.logmels()?;
+        let clips = logmels.spans().len();
         if clips < 2 {
             return Err(Error::TooFew { machine: train.clips.machine.clone(), found: clips });
         }
         let augmenter = Augmenter::new(front_end, &config.augment, config.frames).map_err(Error::Views)?;
-        Ok(Self { config, part_size, train, augmenter })
+        Ok(Self { config, part_size, train, logmels, augmenter })
     }
 
     fn size(&self) -> ResNetSize {
@@ -73,7 +78,7 @@ impl<'a> ContrastiveTask<'a> {
     }
 
     fn n_mels(&self) -> usize {
-        self.train.logmels.n_mels()
+        self.logmels.n_mels()
     }
 
     /// Two views of each clip, `[2, clips, mels, frames]`; view `v` of clip `n` comes from the stream (`seed`,
@@ -163,16 +168,16 @@ impl ProxyTask for ContrastiveTask<'_> {
     }
 
     fn batches(&self) -> usize {
-        parts(self.train.logmels.spans().len(), self.part_size)
+        parts(self.logmels.spans().len(), self.part_size)
     }
 
     fn order(&self, seed: u64, epoch: usize) -> EpochOrder<usize> {
-        EpochOrder::shuffled((0..self.train.logmels.spans().len()).collect(), seed, epoch)
+        EpochOrder::shuffled((0..self.logmels.spans().len()).collect(), seed, epoch)
     }
 
     fn batch(&self, order: &EpochOrder<usize>, index: usize) -> Result<Batch, Error> {
         let chosen = order.part(index, self.part_size);
-        let spans = self.train.logmels.spans();
+        let spans = self.logmels.spans();
         let clips: Vec<(&Path, u64)> =
             chosen.iter().map(|&clip| (Path::new(&spans[clip].path), clip as u64)).collect();
         let purpose = format!("view/{}", order.epoch());
@@ -228,10 +233,11 @@ impl ProxyTask for ContrastiveTask<'_> {
     fn extract(
         &self,
         net: &ContrastiveNet,
-        clips: &LogMels,
+        clips: &Sounds,
         device: &Device,
         progress: &(dyn Fn(u64) + Sync),
     ) -> Result<Extracted<()>, Error> {
+        let clips = clips.logmels()?;
         let (dim, scaler) = (self.size().features(), self.train.scaler);
         let forward = |x| Ok(net.backbone.forward(x));
         let features = images::extract(clips, scaler, device, progress, dim, forward)?;
@@ -244,10 +250,12 @@ impl ProxyTask for ContrastiveTask<'_> {
         held_out: &HeldOut<'_, ()>,
         _trained: &Extracted<()>,
         device: &Device,
-    ) -> Result<Vec<Proxy>, Error> {
+    ) -> Result<Judged, Error> {
         if held_out.clips.is_empty() {
             let none = || Err("no held-out normal clip".to_owned());
-            return Ok(vec![Proxy::new("uniformity", none(), false), Proxy::new("alignment", none(), false)]);
+            return Ok(
+                vec![Proxy::new("uniformity", none(), false), Proxy::new("alignment", none(), false)].into()
+            );
         }
         let [first, second] = self.features_of_views(net, held_out, device)?;
         let uniform = uniformity(first.view(), T);
@@ -264,6 +272,7 @@ impl ProxyTask for ContrastiveTask<'_> {
         Ok(vec![
             Proxy::new("uniformity", uniform, false).noted(note),
             Proxy::new("alignment", aligned, false),
-        ])
+        ]
+        .into())
     }
 }

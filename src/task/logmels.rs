@@ -8,44 +8,28 @@
 //! Memory: reading keeps nothing but the index, and while it is held a small set. 6,000 clips of 10 s are 0.96 GB on disk
 //! and 0.3 MB here.
 
+mod build;
+
 use std::fs::File;
-use std::io::{self, BufWriter, Seek, SeekFrom, Write};
+use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::{PoisonError, RwLock};
-use std::time::Duration;
 
-use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use super::Error;
-use super::scaler::{Statistics, Tally};
-use crate::audio::{self, ChannelChoice, LogMel, LogMelSpec, Scratch};
+use super::scaler::Statistics;
+use super::{BadClip, Error, Source};
+use crate::audio::{ChannelChoice, LogMelSpec};
 use crate::config::OnBadClip;
-use crate::dataset::{self, EvaluationClips, TrainingClips};
 use crate::files::{self, Durability};
 
 /// Changed with the meaning or the form of what is cached.
 const FORMAT: u32 = 1;
-/// Clips computed between two writes: enough for every core, 50 MB at 10 s a clip.
-const CHUNK: usize = 64;
 /// Bytes of the `.npy` header, padded.
 const HEADER: usize = 128;
 /// Bytes of an f32.
 const VALUE: u64 = 4;
-/// No cache entry takes this long between two writes: what is older was left by a killed process.
-const ABANDONED: Duration = Duration::from_secs(3600);
-
-/// A clip that was left out, and why.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct BadClip {
-    /// Position in the list that was asked for.
-    pub index: usize,
-    /// Relative to the data set's root.
-    pub path: String,
-    /// The error that reading it gave.
-    pub reason: String,
-}
 
 /// Where a clip's frames lie.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -115,48 +99,12 @@ impl Drop for Held<'_> {
     }
 }
 
-/// What is common to clips to learn from and clips to be judged on.
-struct Source<'a> {
-    machine: &'a str,
-    root: &'a Path,
-    paths: Vec<&'a Path>,
-    fingerprint: &'a dyn Fn() -> Result<String, dataset::Error>,
-}
-
 impl LogMels {
-    /// Of training clips.
+    /// Of some clips: from the cache, or computed and put there.
     ///
     /// # Errors
     /// When a clip is bad and bad clips are errors, when all are, when the cache cannot be written.
-    pub fn of_training(clips: &TrainingClips, request: &LogMelsRequest<'_>) -> Result<Self, Error> {
-        Self::open(
-            &Source {
-                machine: &clips.machine,
-                root: &clips.root,
-                paths: clips.clips.iter().map(|clip| clip.path.as_path()).collect(),
-                fingerprint: &|| clips.fingerprint(),
-            },
-            request,
-        )
-    }
-
-    /// Of test clips.
-    ///
-    /// # Errors
-    /// As [`LogMels::of_training`].
-    pub fn of_evaluation(clips: &EvaluationClips, request: &LogMelsRequest<'_>) -> Result<Self, Error> {
-        Self::open(
-            &Source {
-                machine: &clips.machine,
-                root: &clips.root,
-                paths: clips.clips.iter().map(|labelled| labelled.clip.path.as_path()).collect(),
-                fingerprint: &|| clips.fingerprint(),
-            },
-            request,
-        )
-    }
-
-    fn open(source: &Source<'_>, request: &LogMelsRequest<'_>) -> Result<Self, Error> {
+    pub fn open(source: &Source<'_>, request: &LogMelsRequest<'_>) -> Result<Self, Error> {
         let key = key(request);
         let values = request.cache.join(format!("{key}.npy"));
         let listing = request.cache.join(format!("{key}.json"));
@@ -166,13 +114,12 @@ impl LogMels {
                 Err(why) => tracing::warn!("cache entry {} is made again: {why}", values.display()),
             }
         }
-        files::make_folder(request.cache)?;
-        files::sweep(request.cache, ABANDONED);
+        super::source::make_cache(request.cache)?;
         files::remove(&listing)?;
-        let index = build(source, request, &values)?;
-        if (source.fingerprint)()? != index.fingerprint {
+        let index = build::build(source, request, &values)?;
+        if let Err(changed) = source.check(&index.fingerprint) {
             files::remove(&values)?;
-            return Err(Error::Changed(source.machine.to_owned()));
+            return Err(changed);
         }
         let text = serde_json::to_vec_pretty(&index)
             .map_err(|e| files::Error::new("write", &listing, io::Error::other(e)))?;
@@ -186,7 +133,7 @@ impl LogMels {
         let text = files::read_text(listing).map_err(|e| e.to_string())?;
         let index: Index = serde_json::from_str(&text).map_err(|e| e.to_string())?;
         let file = File::open(values).map_err(|e| e.to_string())?;
-        match hash(&file) {
+        match build::hash(&file) {
             Ok(found) if found == index.hash => {
                 Ok(Self { file, path: values.to_owned(), index, held: RwLock::default() })
             }
@@ -273,229 +220,5 @@ fn key(request: &LogMelsRequest<'_>) -> String {
     blake3::hash(identity.to_string().as_bytes()).to_hex()[..32].to_owned()
 }
 
-/// Compute all clips and write the values; memory holds one chunk.
-fn build(source: &Source<'_>, request: &LogMelsRequest<'_>, values: &Path) -> Result<Index, Error> {
-    let front_end = LogMel::new(request.spec).map_err(Error::Clip)?;
-    let mut rows = Rows { spans: Vec::new(), bad: Vec::new(), tally: Tally::new(), next_row: 0 };
-    let mut failure = None;
-    let written = files::write_with(values, Durability::Cached, |file| {
-        let mut out = BufWriter::with_capacity(1 << 20, file);
-        out.write_all(&[0; HEADER])?;
-        for (chunk_index, chunk) in source.paths.chunks(CHUNK).enumerate() {
-            let computed: Vec<Result<_, audio::Error>> = chunk
-                .par_iter()
-                .map_init(Scratch::default, |scratch, path| {
-                    let path = source.root.join(path);
-                    front_end.compute_clip(&path, request.channel, request.min_frames, scratch)
-                })
-                .collect();
-            for (n, logmel) in computed.into_iter().enumerate() {
-                let index = chunk_index * CHUNK + n;
-                match logmel {
-                    Ok(logmel) => {
-                        rows.add(index, chunk[n], logmel.as_slice().unwrap_or_default(), request, &mut out)?
-                    }
-                    Err(error) if request.on_bad_clip == OnBadClip::Skip => rows.bad.push(BadClip {
-                        index,
-                        path: chunk[n].to_string_lossy().into_owned(),
-                        reason: error.to_string(),
-                    }),
-                    Err(error) => {
-                        failure = Some(error);
-                        return Err(io::Error::other("a bad clip"));
-                    }
-                }
-            }
-            (request.progress)((chunk_index * CHUNK + chunk.len()) as u64, source.paths.len() as u64);
-        }
-        out.seek(SeekFrom::Start(0))?;
-        out.write_all(&npy_header(rows.next_row, request.spec.n_mels))?;
-        out.flush()
-    });
-    if let Some(error) = failure {
-        return Err(Error::Clip(error));
-    }
-    written?;
-    if rows.spans.is_empty() {
-        files::remove(values)?;
-        let first = rows.bad.first().map_or(String::new(), |bad| bad.reason.clone());
-        return Err(Error::NoClip(source.paths.len(), source.machine.to_owned(), first));
-    }
-    let file = File::open(values).map_err(|e| files::Error::new("read", values, e))?;
-    let hash = hash(&file).map_err(|e| files::Error::new("read", values, e))?;
-    let statistics = rows.tally.finish();
-    Ok(Index {
-        format: FORMAT,
-        spec: request.spec.clone(),
-        fingerprint: request.fingerprint.to_owned(),
-        spans: rows.spans,
-        bad: rows.bad,
-        statistics,
-        hash,
-    })
-}
-
-/// What grows while clips are written.
-struct Rows {
-    spans: Vec<Span>,
-    bad: Vec<BadClip>,
-    tally: Tally,
-    next_row: u64,
-}
-
-impl Rows {
-    fn add(
-        &mut self,
-        index: usize,
-        path: &Path,
-        values: &[f32],
-        request: &LogMelsRequest<'_>,
-        out: &mut impl Write,
-    ) -> io::Result<()> {
-        let frames = values.len() / request.spec.n_mels;
-        self.tally.add(values);
-        let path = path.to_string_lossy().into_owned();
-        self.spans.push(Span { index, path, first_row: self.next_row, frames });
-        self.next_row += frames as u64;
-        let bytes: Vec<u8> = values.iter().flat_map(|value| value.to_le_bytes()).collect();
-        out.write_all(&bytes)
-    }
-}
-
-/// NumPy's format 1.0, padded to [`HEADER`] bytes.
-fn npy_header(rows: u64, columns: usize) -> Vec<u8> {
-    let text = format!("{{'descr': '<f4', 'fortran_order': False, 'shape': ({rows}, {columns}), }}");
-    let mut header = b"\x93NUMPY\x01\x00".to_vec();
-    header.extend(((HEADER - 10) as u16).to_le_bytes());
-    header.extend(text.as_bytes());
-    header.resize(HEADER - 1, b' ');
-    header.push(b'\n');
-    header
-}
-
-fn hash(file: &File) -> io::Result<String> {
-    let mut hasher = blake3::Hasher::new();
-    let mut at = 0;
-    let mut buffer = vec![0; 1 << 20];
-    loop {
-        let count = file.read_at(&mut buffer, at)?;
-        if count == 0 {
-            return Ok(hasher.finalize().to_hex().to_string());
-        }
-        hasher.update(&buffer[..count]);
-        at += count as u64;
-    }
-}
-
 #[cfg(test)]
-pub(super) mod tests {
-    use super::*;
-    use crate::audio::{SampleFormat, write_wav};
-    use crate::config::DataConfig;
-
-    pub struct Place {
-        folder: tempfile::TempDir,
-    }
-
-    impl Place {
-        /// Three clips of a machine `pump`, of 5, 9 and 5 frames.
-        pub fn new() -> Self {
-            let folder = tempfile::tempdir().unwrap();
-            for split in ["train", "test"] {
-                std::fs::create_dir_all(folder.path().join("data/pump").join(split)).unwrap();
-            }
-            let place = Self { folder };
-            place.clip(0, 2_100);
-            place.clip(1, 4_100);
-            place.clip(2, 2_100);
-            place
-        }
-
-        fn clip(&self, index: usize, samples: usize) {
-            let name = format!("data/pump/train/section_00_source_train_normal_000{index}.wav");
-            let tone: Vec<f32> =
-                (0..samples).map(|i| (i as f32 * 0.03 * (index + 1) as f32).sin() * 0.3).collect();
-            write_wav(&self.folder.path().join(name), &tone, 16_000, SampleFormat::Pcm16).unwrap();
-        }
-
-        pub fn open(&self, spec: &LogMelSpec, on_bad_clip: OnBadClip) -> Result<LogMels, Error> {
-            let root = Some(self.folder.path().join("data"));
-            let clips = dataset::index(&DataConfig { root, ..DataConfig::default() })
-                .unwrap()
-                .training("pump")
-                .unwrap();
-            let fingerprint = clips.fingerprint().unwrap();
-            let request = LogMelsRequest {
-                cache: &self.folder.path().join("cache"),
-                fingerprint: &fingerprint,
-                spec,
-                channel: ChannelChoice::First,
-                on_bad_clip,
-                min_frames: 5,
-                progress: &|_, _| {},
-            };
-            LogMels::of_training(&clips, &request)
-        }
-
-        fn entries(&self) -> usize {
-            std::fs::read_dir(self.folder.path().join("cache")).unwrap().count()
-        }
-    }
-
-    #[test]
-    fn rows_are_those_of_the_front_end_clip_by_clip() {
-        let place = Place::new();
-        let spec = LogMelSpec::default();
-        let opened = place.open(&spec, OnBadClip::Error).unwrap();
-        assert_eq!(
-            opened.spans().iter().map(|s| (s.first_row, s.frames)).collect::<Vec<_>>(),
-            [(0, 5), (5, 9), (14, 5)]
-        );
-        let path = place.folder.path().join("data").join(&opened.spans()[1].path);
-        let front_end = LogMel::new(&spec).unwrap();
-        let expected =
-            front_end.compute_clip(&path, ChannelChoice::First, 1, &mut Scratch::default()).unwrap();
-        let mut rows = vec![0.0; 9 * 128];
-        opened.read_rows(5, &mut rows).unwrap();
-        assert_eq!(rows, expected.as_slice().unwrap());
-        assert!(opened.read_rows(15, &mut rows).is_err(), "beyond the end");
-    }
-
-    #[test]
-    fn other_readers_find_the_values() {
-        let place = Place::new();
-        place.open(&LogMelSpec::default(), OnBadClip::Error).unwrap();
-        let npy = std::fs::read_dir(place.folder.path().join("cache")).unwrap();
-        let npy = npy.map(|e| e.unwrap().path()).find(|p| p.extension().is_some_and(|e| e == "npy")).unwrap();
-        let matrix: ndarray::Array2<f32> = ndarray_npy::read_npy(npy).unwrap();
-        assert_eq!(matrix.dim(), (19, 128));
-    }
-
-    #[test]
-    fn a_changed_clip_or_setting_has_an_entry_of_its_own() {
-        let place = Place::new();
-        let spec = LogMelSpec::default();
-        let first = place.open(&spec, OnBadClip::Error).unwrap();
-        place.open(&spec, OnBadClip::Error).unwrap();
-        assert_eq!(place.entries(), 2, "values and index, used again");
-        place.open(&LogMelSpec { hop_samples: 256, ..spec.clone() }, OnBadClip::Error).unwrap();
-        assert_eq!(place.entries(), 4);
-        place.clip(2, 2_101);
-        let changed = place.open(&spec, OnBadClip::Error).unwrap();
-        assert_eq!(place.entries(), 6);
-        assert_ne!(changed.fingerprint(), first.fingerprint());
-    }
-
-    #[test]
-    fn a_short_clip_stops_or_is_left_out() {
-        let place = Place::new();
-        place.clip(1, 2_000);
-        let spec = LogMelSpec::default();
-        let message = place.open(&spec, OnBadClip::Error).unwrap_err().to_string();
-        assert!(message.contains("normal_0001.wav") && message.contains("window of 5 frames"), "{message}");
-        assert_eq!(place.entries(), 0, "nothing half-written");
-        let opened = place.open(&spec, OnBadClip::Skip).unwrap();
-        assert_eq!((opened.spans().len(), opened.bad()[0].index), (2, 1));
-        assert_eq!(opened.spans()[1].first_row, 5);
-    }
-}
+pub(super) mod tests;

@@ -4,16 +4,25 @@ pub mod autoencoder;
 pub mod classification;
 pub mod contrastive;
 mod images;
+mod interference;
 mod linear_phase;
 mod loaders;
 mod logmels;
 mod order;
 mod scaler;
 pub mod separation;
+mod sounds;
+mod source;
+mod waves;
 
-pub use logmels::{BadClip, LogMels, LogMelsRequest};
+pub use interference::Interference;
+pub use logmels::{LogMels, LogMelsRequest};
 pub use order::EpochOrder;
 pub use scaler::Scaler;
+pub use sounds::{GoodClip, Sounds};
+pub use source::{BadClip, Source};
+pub(crate) use waves::joint_fingerprint;
+pub use waves::{WaveClip, Waves, WavesRequest};
 
 use std::path::Path;
 use std::sync::Arc;
@@ -50,16 +59,17 @@ pub enum Error {
     #[error(transparent)]
     Data(#[from] dataset::Error),
     /// All clips are bad.
-    #[error("all {0} clips of machine `{1}` are bad; the first: {2}")]
+    #[error("all {0} clips of {1} are bad; the first: {2}")]
     NoClip(usize, String, String),
     /// Clips were changed by somebody while they were read.
-    #[error(
-        "the clips of machine `{0}` changed while they were read; run the command again when they are at rest"
-    )]
+    #[error("the clips of {0} changed while they were read; run the command again when they are at rest")]
     Changed(String),
     /// The device failed.
     #[error("the device failed: {0}")]
     Device(String),
+    /// Parts of the program that do not fit each other.
+    #[error("{0}; this is a fault of the program, please report it")]
+    Fault(&'static str),
     /// Too little data for one training step.
     #[error("machine `{machine}` gives {found} training examples and a batch needs at least 2; add clips")]
     TooFew {
@@ -85,6 +95,9 @@ pub struct Proxy {
     /// What a reader must know of the value.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,
+    /// Ends of the value's 95 % interval, where it has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub interval: Option<[f64; 2]>,
 }
 
 impl Proxy {
@@ -94,31 +107,60 @@ impl Proxy {
             Ok(value) => (Some(value), None),
             Err(why) => (None, Some(why)),
         };
-        Self { name: name.to_owned(), value, higher_is_better, why, note: None }
+        Self { name: name.to_owned(), value, higher_is_better, why, note: None, interval: None }
     }
 
     /// With a remark.
     pub fn noted(self, note: Option<String>) -> Self {
         Self { note, ..self }
     }
+
+    /// With the ends of its 95 % interval.
+    pub fn with_interval(self, interval: Option<[f64; 2]>) -> Self {
+        Self { interval, ..self }
+    }
 }
 
-/// One machine type's clips to learn from, with their log-mels.
+/// A table that stands beside `eval.json`: what a proxy metric is made of, row by row.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TaskTable {
+    /// The file's name, one of [`ProxyTask::tables`].
+    pub name: &'static str,
+    /// Its content.
+    pub csv: Vec<u8>,
+}
+
+/// How well a trained network solves its task.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Judged {
+    /// The metrics, the one that the study correlates first; at least that one.
+    pub proxies: Vec<Proxy>,
+    /// What they are made of, where that is worth a file.
+    pub tables: Vec<TaskTable>,
+}
+
+impl From<Vec<Proxy>> for Judged {
+    fn from(proxies: Vec<Proxy>) -> Self {
+        Self { proxies, tables: Vec::new() }
+    }
+}
+
+/// One machine type's clips to learn from, with what is heard of them.
 pub struct TrainingSet {
-    /// The clips, of which [`LogMels::spans`] names the good ones by position.
+    /// The clips, of which [`Sounds::good`] names the good ones by position.
     pub clips: TrainingClips,
-    /// Their log-mels.
-    pub logmels: Arc<LogMels>,
-    /// How a network sees them: from this machine's own statistics.
+    /// Their log-mels or samples.
+    pub sounds: Arc<Sounds>,
+    /// How a network sees log-mels: from this machine's own statistics.
     pub scaler: Scaler,
-    /// The channel that log-mels are of, of clips with several.
+    /// The channel of clips with several.
     pub channel: ChannelChoice,
 }
 
 impl TrainingSet {
-    /// The good clips, in the order of their log-mels.
+    /// The good clips, in the order of their sounds.
     pub fn good_clips(&self) -> impl Iterator<Item = &Clip> {
-        self.logmels.spans().iter().map(|span| &self.clips.clips[span.index])
+        self.sounds.good().map(|good| &self.clips.clips[good.index])
     }
 }
 
@@ -143,6 +185,10 @@ pub struct HeldOut<'a, T> {
     pub features: Array2<f32>,
     /// What the network said of them beside the feature.
     pub terms: Vec<T>,
+    /// All clips that they are among.
+    pub sounds: &'a Sounds,
+    /// Position of each clip in `sounds`.
+    pub positions: Vec<usize>,
 }
 
 /// A batch's loss, and what else is worth a line in the metrics.
@@ -218,14 +264,19 @@ pub trait ProxyTask: Sync {
     /// any thread.
     ///
     /// # Errors
-    /// When the log-mels cannot be read or the device fails.
+    /// When the clips cannot be read or the device fails.
     fn extract(
         &self,
         net: &Self::Net,
-        clips: &LogMels,
+        clips: &Sounds,
         device: &Device,
         progress: &(dyn Fn(u64) + Sync),
     ) -> Result<Extracted<Self::Term>, Error>;
+
+    /// Names of all files that [`Judged::tables`] can have.
+    fn tables(&self) -> &'static [&'static str] {
+        &[]
+    }
 
     /// The proxy metrics, the one that the study correlates first. `trained` is what [`ProxyTask::extract`] said of the
     /// training clips.
@@ -238,7 +289,7 @@ pub trait ProxyTask: Sync {
         held_out: &HeldOut<'_, Self::Term>,
         trained: &Extracted<Self::Term>,
         device: &Device,
-    ) -> Result<Vec<Proxy>, Error>;
+    ) -> Result<Judged, Error>;
 }
 
 /// The host's copy of a tensor of any shape.

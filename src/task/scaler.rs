@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::Sounds;
 use crate::config::Scale;
 
 /// x ↦ (x - offset) · gain; saved with the run's weights.
@@ -27,11 +28,22 @@ pub struct Statistics {
 }
 
 impl Scaler {
+    /// Changes nothing.
+    pub const IDENTITY: Self = Self { offset: 0.0, gain: 1.0 };
+
+    /// The scaler of a machine's training clips. Samples stay as they are: full scale means something.
+    pub fn of(sounds: &Sounds, scale: Scale) -> Self {
+        match sounds {
+            Sounds::LogMels(logmels) => Self::new(scale, logmels.statistics()),
+            Sounds::Waves(_) => Self::IDENTITY,
+        }
+    }
+
     /// The scaler that a configuration asks for. Data without spread (a constant) are only shifted.
     pub fn new(scale: Scale, of: &Statistics) -> Self {
         let inverse = |spread: f64| if spread > 0.0 { (1.0 / spread) as f32 } else { 1.0 };
         match scale {
-            Scale::None => Self { offset: 0.0, gain: 1.0 },
+            Scale::None => Self::IDENTITY,
             Scale::MinMax => Self { offset: of.min, gain: inverse(f64::from(of.max) - f64::from(of.min)) },
             Scale::Standard => Self { offset: of.mean as f32, gain: inverse(of.std) },
         }

@@ -234,7 +234,8 @@ fn a_part_of_a_file_is_that_part_of_the_whole() {
     let clips = [pcm16(2, &stereo), wav(3, 1, 32, &float), wav(1, 1, 24, &pcm24)];
     for (n, bytes) in clips.iter().enumerate() {
         let path = saved(&folder, bytes);
-        let choices = if n == 0 { &[ChannelChoice::Right, ChannelChoice::Mean][..] } else { &[ChannelChoice::First] };
+        let choices =
+            if n == 0 { &[ChannelChoice::Right, ChannelChoice::Mean][..] } else { &[ChannelChoice::First] };
         for &channel in choices {
             let whole = read_wav(&path, channel).unwrap().samples;
             assert_eq!(whole.len(), 100);
@@ -261,7 +262,10 @@ fn a_part_names_the_sample_of_the_whole_and_a_cut_file() {
     assert!(matches!(found, Err(Error::NotFinite { sample: 2, .. })), "{found:?}");
     std::fs::write(&path, &bytes[..bytes.len() - 4]).unwrap();
     let found = file.read(2, 2, ChannelChoice::First);
-    assert!(matches!(found, Err(Error::Truncated { promised_bytes: 16, present_bytes: 12, .. })), "{found:?}");
+    assert!(
+        matches!(found, Err(Error::Truncated { promised_bytes: 16, present_bytes: 12, .. })),
+        "{found:?}"
+    );
 }
 
 #[test]

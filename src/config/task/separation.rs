@@ -175,10 +175,7 @@ mod tests {
         );
         assert_eq!(problems(|c| c.hop_samples = 800).len(), 1, "a hop beyond the frame");
         let found = problems(|c| c.segment_s = 0.02);
-        assert_eq!(
-            found,
-            ["`task.separation.segment_s` is 0.02, 300 samples, less than the 400 of a frame"]
-        );
+        assert_eq!(found, ["`task.separation.segment_s` is 0.02, 300 samples, less than the 400 of a frame"]);
         assert_eq!(problems(|c| (c.min_snr_db, c.max_snr_db) = (3.0, 2.0)).len(), 1);
         assert_eq!(problems(|c| (c.min_snr_db, c.max_snr_db) = (0.0, 0.0)), Vec::<String>::new());
     }

@@ -34,8 +34,11 @@ impl Extraction {
     ) -> Result<Array2<f32>, Error> {
         let starts: Vec<Vec<usize>> =
             clips.clips().iter().map(|clip| starts(clip.samples, self.samples, self.segments)).collect();
-        let places: Vec<(usize, usize)> =
-            starts.iter().enumerate().flat_map(|(clip, starts)| starts.iter().map(move |&s| (clip, s))).collect();
+        let places: Vec<(usize, usize)> = starts
+            .iter()
+            .enumerate()
+            .flat_map(|(clip, starts)| starts.iter().map(move |&s| (clip, s)))
+            .collect();
         let mut rows = Vec::with_capacity(places.len());
         let mut done = 0;
         for some in places.chunks(self.at_once) {
@@ -48,7 +51,8 @@ impl Extraction {
             let pooled = host(self.pooled(net, Tensor::from_data(waves, device)))?;
             rows.extend(pooled.chunks_exact(pooled.len() / some.len()).map(<[f32]>::to_vec));
             // A clip is done with its last segment.
-            let finished = some.last().map_or(0, |(clip, _)| *clip as u64) + u64::from(rows.len() == places.len());
+            let finished =
+                some.last().map_or(0, |(clip, _)| *clip as u64) + u64::from(rows.len() == places.len());
             progress(finished - done);
             done = finished;
         }

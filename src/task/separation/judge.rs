@@ -1,6 +1,9 @@
 //! The proxy metric: by how much an estimate is nearer to the machine than its mixture, on fixed mixtures of held-out
 //! normal clips with held-out interference.
 
+use std::io;
+use std::path::Path;
+
 use burn::tensor::{Device, Tensor, TensorData};
 use serde::Serialize;
 
@@ -8,9 +11,9 @@ use super::mixtures::{Mixer, Mixture};
 use crate::config::SeparationEvalConfig;
 use crate::metric::{SiSdr, si_sdr};
 use crate::nn::cmgan::{Cmgan, Pass};
-use crate::rng;
 use crate::stats::{Resampler, Settings, bootstrap_many};
 use crate::task::{Error, Judged, Proxy, TaskTable, host, loaders};
+use crate::{files, rng};
 
 /// The proxy metric's name; those of one level say it behind it.
 pub const IMPROVEMENT: &str = "si_sdr_improvement_db";
@@ -85,7 +88,9 @@ impl Judge<'_> {
             let estimates = host(net.separate(Tensor::from_data(waves, device), Pass::Evaluate).wave)?;
             let pairs = some.iter().zip(&drawn).zip(estimates.chunks_exact(self.mixer.samples));
             rows.extend(
-                pairs.map(|((&(level, _), (clip, mixture)), estimate)| self.row(level, *clip, mixture, estimate)),
+                pairs.map(|((&(level, _), (clip, mixture)), estimate)| {
+                    self.row(level, *clip, mixture, estimate)
+                }),
             );
         }
         let csv = table(&rows)?;
@@ -210,10 +215,10 @@ impl Judge<'_> {
 }
 
 fn table(rows: &[Row<'_>]) -> Result<Vec<u8>, Error> {
-    let failed = |e: String| Error::Device(e);
+    let failed = |e: String| files::Error::new("write", Path::new(TABLE), io::Error::other(e));
     let mut writer = csv::Writer::from_writer(Vec::new());
     for row in rows {
         writer.serialize(row).map_err(|e| failed(e.to_string()))?;
     }
-    writer.into_inner().map_err(|e| failed(e.to_string()))
+    Ok(writer.into_inner().map_err(|e| failed(e.to_string()))?)
 }

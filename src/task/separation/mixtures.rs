@@ -105,9 +105,9 @@ fn loudest(recording: &[f32], samples: usize) -> usize {
 
 /// From the smallest to the largest sample.
 fn range(samples: &[f32]) -> f32 {
-    let (low, high) = samples
-        .iter()
-        .fold((f32::INFINITY, f32::NEG_INFINITY), |(low, high), sample| (low.min(*sample), high.max(*sample)));
+    let (low, high) = samples.iter().fold((f32::INFINITY, f32::NEG_INFINITY), |(low, high), sample| {
+        (low.min(*sample), high.max(*sample))
+    });
     high - low
 }
 

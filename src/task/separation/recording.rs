@@ -107,7 +107,9 @@ mod tests {
             Ok(vec![level; segment.len()])
         });
         let found = found.unwrap();
-        assert!(found[..4].iter().all(|value| *value == 1.0) && found[12..].iter().all(|value| *value == 3.0));
+        assert!(
+            found[..4].iter().all(|value| *value == 1.0) && found[12..].iter().all(|value| *value == 3.0)
+        );
         assert!(found.windows(2).all(|pair| pair[0] <= pair[1]), "{found:?}");
         // 1 at 4/(4+1), 2 at 1/5.
         assert!((found[4] - 1.2).abs() < 1e-6 && (found[7] - 1.8).abs() < 1e-6, "{found:?}");

@@ -1,0 +1,115 @@
+//! Which recordings a machine's clips are mixed with: those of the other machine types, or a folder of any others.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use super::walk::{Problem, walk};
+use super::{Clip, ClipIndex, Error, SoundClips, Split};
+
+/// Of a folder's recordings, every so manieth is held out.
+const HELD_OUT_EVERY: usize = 5;
+
+impl ClipIndex {
+    /// The clips of a machine in one split, without labels: of the train split the normal ones, as in
+    /// [`ClipIndex::training`]; of the others all. Empty where there are none.
+    pub fn sounds(&self, machine: &str, split: Split) -> SoundClips {
+        let wanted = self.clips().iter().filter(|entry| {
+            entry.clip.machine == machine
+                && entry.split == split
+                && (split != Split::Train || entry.anomalous == Some(false))
+        });
+        SoundClips {
+            root: self.root().to_owned(),
+            of: format!("machine `{machine}`"),
+            clips: wanted.map(|entry| entry.clip.clone()).collect(),
+        }
+    }
+}
+
+/// The recordings of a folder that has nothing to do with the data set.
+#[derive(Clone, Debug)]
+pub struct InterferenceFolder {
+    /// Those to learn with, sorted by path.
+    pub train: SoundClips,
+    /// Those to be judged with, every fifth; `None` where there are fewer than five, which then serve for both.
+    pub held_out: Option<SoundClips>,
+    /// What could not be looked at.
+    pub problems: Vec<Problem>,
+}
+
+impl InterferenceFolder {
+    /// The WAV files below `folder`, at any depth.
+    ///
+    /// # Errors
+    /// [`Error::Interference`] where the folder is missing or has no WAV file.
+    pub fn open(folder: &Path) -> Result<Self, Error> {
+        let wrong = |why: String| Error::Interference { folder: folder.to_owned(), why };
+        let remedy = "name a folder of WAV files";
+        let tree = walk(folder).map_err(|error| match error {
+            Error::MissingRoot { .. } => wrong(format!(
+                "the folder does not exist; {remedy} (relative paths start at the working folder)"
+            )),
+            Error::NotAFolder { .. } => wrong(format!("this is not a folder; {remedy}")),
+            Error::EmptyRoot { .. } => wrong(format!("the folder is empty; {remedy}")),
+            other => other,
+        })?;
+        if tree.wavs.is_empty() {
+            return Err(wrong(format!(
+                "no .wav file lies below the folder ({}); {remedy}",
+                tree.others_seen()
+            )));
+        }
+        let some = |chosen: &dyn Fn(usize) -> bool| SoundClips {
+            root: folder.to_owned(),
+            of: "data.interference".to_owned(),
+            clips: tree
+                .wavs
+                .iter()
+                .enumerate()
+                .filter(|(n, _)| chosen(*n))
+                .map(|(_, path)| clip(path))
+                .collect(),
+        };
+        let held_out = |n: usize| n % HELD_OUT_EVERY == HELD_OUT_EVERY - 1;
+        let enough = tree.wavs.len() >= HELD_OUT_EVERY;
+        Ok(Self {
+            train: some(&|n| !(enough && held_out(n))),
+            held_out: enough.then(|| some(&held_out)),
+            problems: tree.problems,
+        })
+    }
+
+    /// Whether none of these recordings is a clip of `machine`, so that it is never mixed with itself.
+    ///
+    /// # Errors
+    /// [`Error::Interference`] where clips of the machine lie below the folder.
+    pub fn check_apart(&self, index: &ClipIndex, machine: &str) -> Result<(), Error> {
+        let folder = &self.train.root;
+        let own = index.clips().iter().filter(|entry| entry.clip.machine == machine);
+        let folders: BTreeSet<&Path> = own.filter_map(|entry| entry.clip.path.parent()).collect();
+        let Ok(real) = folder.canonicalize() else {
+            return Ok(());
+        };
+        let below =
+            |own: &&Path| index.root().join(own).canonicalize().is_ok_and(|own| own.starts_with(&real));
+        if !folders.iter().any(below) {
+            return Ok(());
+        }
+        let why = format!(
+            "the folder has the clips of machine `{machine}` itself; name a folder of other recordings, or leave the \
+             setting out to mix with the other machine types"
+        );
+        Err(Error::Interference { folder: folder.clone(), why })
+    }
+}
+
+/// Nothing is known of such a recording but where it lies.
+fn clip(path: &str) -> Clip {
+    Clip {
+        path: path.into(),
+        machine: String::new(),
+        section: String::new(),
+        domain: None,
+        attributes: Vec::new(),
+    }
+}

@@ -1,0 +1,47 @@
+//! A trained run's files, as they were when its training ended.
+
+use super::Error;
+use crate::config::{self, Experiment};
+use crate::files;
+use crate::nn::weights;
+use crate::run::{Manifest, RunFolder, Status};
+
+/// Configuration and manifest of a trained run; `sets` are `--set` arguments that change nothing that was trained.
+///
+/// # Errors
+/// When the run is not trained to its end, or not with this configuration.
+pub(super) fn read_run(folder: &RunFolder, sets: &[String]) -> Result<(Experiment, Manifest), Error> {
+    let path = || folder.path().to_owned();
+    let status = folder.status()?;
+    let trained = status == Some(Status::Done) && folder.model().exists();
+    let Some(manifest) = folder.manifest()?.filter(|_| trained) else {
+        let status = match status {
+            None => "it was not begun".into(),
+            Some(Status::Running) if folder.lock().is_ok() => "it was stopped before its end".into(),
+            Some(Status::Running) => "it is running".into(),
+            Some(Status::Interrupted) => "it was interrupted".into(),
+            Some(Status::Failed(why)) => format!("it failed: {why}"),
+            Some(Status::Done) => "its model.safetensors is gone".into(),
+        };
+        return Err(Error::NotTrained { path: path(), status });
+    };
+    let experiment = config::load(&folder.file("config.toml"), sets)?.experiment;
+    if experiment.training_hash() != manifest.config_hash {
+        return Err(Error::ChangedTraining(path()));
+    }
+    Ok((experiment, manifest))
+}
+
+/// The weights of a run, as a file's content, and their BLAKE3.
+///
+/// # Errors
+/// When they cannot be read or are not what the training wrote.
+pub(super) fn read_weights(folder: &RunFolder, manifest: &Manifest) -> Result<(Vec<u8>, String), Error> {
+    let bytes = files::read(&folder.model())?;
+    let model = blake3::hash(&bytes).to_hex().to_string();
+    if manifest.model.as_ref().is_some_and(|trained| *trained != model) {
+        let why = "its content is not what the training wrote".to_owned();
+        return Err(Error::Weights { path: folder.model(), source: weights::Error::Format(why) });
+    }
+    Ok((bytes, model))
+}

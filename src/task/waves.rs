@@ -1,0 +1,286 @@
+//! The samples of a set of clips: checked once, then read from the clips' own files, whole or in part.
+//!
+//! The check decodes every clip and finds it readable, finite and not silent. What it found is a cache entry,
+//! `<key>.json`; the key is a hash of the clips' *content* and of the settings, so that neither a changed clip nor a
+//! changed setting can meet a stale entry.
+//!
+//! Memory: the check holds one clip per thread; what stays is a line per clip.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
+
+use super::source::make_cache;
+use super::{BadClip, Error, Source};
+use crate::audio::{self, ChannelChoice, WavFile, read_at_rate, read_wav, resample};
+use crate::config::OnBadClip;
+use crate::files::{self, Durability};
+
+/// Changed with the meaning or the form of what is cached.
+const FORMAT: u32 = 1;
+/// Clips checked between two looks at what was found: enough for every core.
+const CHUNK: usize = 256;
+
+/// A clip that can be read.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct WaveClip {
+    /// Position in the list that was asked for.
+    pub index: usize,
+    /// Relative to the data set's root.
+    pub path: String,
+    /// Samples at the set's rate, at least one.
+    pub samples: usize,
+    /// Root of the mean square, full scale being 1.
+    pub rms: f64,
+}
+
+/// The JSON file of the cache.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct Listing {
+    format: u32,
+    rate_hz: u32,
+    channel: ChannelChoice,
+    fingerprint: String,
+    clips: Vec<WaveClip>,
+    bad: Vec<BadClip>,
+}
+
+/// Which samples are wanted, and of clips with which fingerprint.
+#[derive(Clone, Copy)]
+pub struct WavesRequest<'a> {
+    /// Folder of the cache.
+    pub cache: &'a Path,
+    /// Fingerprint of the clips, as a moment ago.
+    pub fingerprint: &'a str,
+    /// The rate in Hz that clips of another are resampled to.
+    pub rate_hz: u32,
+    /// The channel of clips with several.
+    pub channel: ChannelChoice,
+    /// Whether a bad clip stops or is left out.
+    pub on_bad_clip: OnBadClip,
+    /// Hears of (clips done, clips in all) while clips are checked.
+    pub progress: &'a (dyn Fn(u64, u64) + Sync),
+}
+
+/// Samples of a set of clips, in the clips' own files.
+#[derive(Debug, Clone)]
+pub struct Waves {
+    root: PathBuf,
+    listing: Listing,
+}
+
+impl Waves {
+    /// Of some clips: checked, or found checked in the cache.
+    ///
+    /// # Errors
+    /// When a clip is bad and bad clips are errors, when all are, when the cache cannot be written.
+    pub fn open(source: &Source<'_>, request: &WavesRequest<'_>) -> Result<Self, Error> {
+        let path = request.cache.join(format!("{}.json", key(request)));
+        if path.exists() {
+            match load(&path, source) {
+                Ok(listing) => return Ok(Self { root: source.root.to_owned(), listing }),
+                Err(why) => tracing::warn!("cache entry {} is made again: {why}", path.display()),
+            }
+        }
+        make_cache(request.cache)?;
+        let listing = check_all(source, request)?;
+        source.check(request.fingerprint)?;
+        let text = serde_json::to_vec_pretty(&listing)
+            .map_err(|e| files::Error::new("write", &path, io::Error::other(e)))?;
+        files::write(&path, &text, Durability::Cached)?;
+        Ok(Self { root: source.root.to_owned(), listing })
+    }
+
+    /// The same set with the clips of others below the same root behind its own.
+    pub(crate) fn joined<'a>(&self, others: impl IntoIterator<Item = &'a Self>) -> Self {
+        let mut all = self.clone();
+        let mut fingerprints = vec![all.listing.fingerprint.clone()];
+        let Listing { clips, bad, .. } = &mut all.listing;
+        for other in others {
+            debug_assert_eq!(self.root, other.root, "paths are relative to one root");
+            let first = clips.len() + bad.len();
+            clips.extend(
+                other.clips().iter().map(|clip| WaveClip { index: first + clip.index, ..clip.clone() }),
+            );
+            bad.extend(other.bad().iter().map(|clip| BadClip { index: first + clip.index, ..clip.clone() }));
+            fingerprints.push(other.fingerprint().to_owned());
+        }
+        all.listing.fingerprint = joint_fingerprint(&fingerprints);
+        all
+    }
+
+    /// The clips that are there, in the order that was asked for.
+    pub fn clips(&self) -> &[WaveClip] {
+        &self.listing.clips
+    }
+
+    /// The clips that were left out.
+    pub fn bad(&self) -> &[BadClip] {
+        &self.listing.bad
+    }
+
+    /// Fingerprint of the clips.
+    pub fn fingerprint(&self) -> &str {
+        &self.listing.fingerprint
+    }
+
+    /// Rate of all samples in Hz.
+    pub fn rate_hz(&self) -> u32 {
+        self.listing.rate_hz
+    }
+
+    /// All samples of a clip of [`Waves::clips`], full scale being 1.
+    ///
+    /// # Errors
+    /// When the clip was changed or removed meanwhile.
+    pub fn read(&self, clip: usize) -> Result<Vec<f32>, audio::Error> {
+        let path = self.path(clip);
+        let samples = read_at_rate(&path, self.listing.channel, self.rate_hz())?;
+        self.check_length(clip, &path, samples.len())?;
+        Ok(samples)
+    }
+
+    /// The samples of a clip of [`Waves::clips`] from `first_sample` on, as many as fill `out`; a clip that ends begins
+    /// again. Of a file at the set's rate only the samples that are wanted are read; one at another rate is resampled
+    /// whole.
+    ///
+    /// # Errors
+    /// When the clip was changed or removed meanwhile.
+    pub fn read_segment(
+        &self,
+        clip: usize,
+        first_sample: usize,
+        out: &mut [f32],
+    ) -> Result<(), audio::Error> {
+        let length = self.clips()[clip].samples;
+        let first = first_sample % length;
+        let path = self.path(clip);
+        let file = WavFile::open(&path)?;
+        if file.info().rate_hz != self.rate_hz() || length < out.len() {
+            let whole = self.read(clip)?;
+            for (value, sample) in out.iter_mut().zip(whole.iter().cycle().skip(first)) {
+                *value = *sample;
+            }
+            return Ok(());
+        }
+        self.check_length(clip, &path, file.info().samples)?;
+        let (before_end, after_start) = out.split_at_mut((length - first).min(out.len()));
+        for (first, part) in [(first, before_end), (0, after_start)] {
+            if !part.is_empty() {
+                part.copy_from_slice(&file.read(first, part.len(), self.listing.channel)?);
+            }
+        }
+        Ok(())
+    }
+
+    fn path(&self, clip: usize) -> PathBuf {
+        self.root.join(&self.clips()[clip].path)
+    }
+
+    fn check_length(&self, clip: usize, path: &Path, found: usize) -> Result<(), audio::Error> {
+        let expected = self.clips()[clip].samples;
+        match found == expected {
+            true => Ok(()),
+            false => Err(audio::Error::Changed { path: path.to_owned(), found, expected }),
+        }
+    }
+}
+
+/// The fingerprint of several sets as one; of one set its own.
+pub(crate) fn joint_fingerprint(parts: &[String]) -> String {
+    match parts {
+        [one] => one.clone(),
+        parts => {
+            let mut hasher = blake3::Hasher::new();
+            for part in parts {
+                hasher.update(format!("{part}\n").as_bytes());
+            }
+            hasher.finalize().to_hex().to_string()
+        }
+    }
+}
+
+fn key(request: &WavesRequest<'_>) -> String {
+    let identity = serde_json::json!([
+        "waves",
+        FORMAT,
+        request.rate_hz,
+        request.channel,
+        request.on_bad_clip,
+        request.fingerprint
+    ]);
+    blake3::hash(identity.to_string().as_bytes()).to_hex()[..32].to_owned()
+}
+
+/// An entry that can be used, or why not.
+fn load(path: &Path, source: &Source<'_>) -> Result<Listing, String> {
+    let text = files::read_text(path).map_err(|e| e.to_string())?;
+    let listing: Listing = serde_json::from_str(&text).map_err(|e| e.to_string())?;
+    let known = |clip: &WaveClip| {
+        clip.samples > 0 && source.paths.get(clip.index).is_some_and(|path| **path == *clip.path)
+    };
+    match !listing.clips.is_empty() && listing.clips.iter().all(known) {
+        true => Ok(listing),
+        false => Err("it does not name the clips that it should".into()),
+    }
+}
+
+/// Decode every clip; memory holds one per thread.
+fn check_all(source: &Source<'_>, request: &WavesRequest<'_>) -> Result<Listing, Error> {
+    let (mut clips, mut bad) = (Vec::new(), Vec::new());
+    for (chunk_index, chunk) in source.paths.chunks(CHUNK).enumerate() {
+        let found: Vec<_> = chunk.par_iter().map(|path| check(&source.root.join(path), request)).collect();
+        for (n, result) in found.into_iter().enumerate() {
+            let index = chunk_index * CHUNK + n;
+            match result {
+                Ok((samples, rms)) => {
+                    let path = chunk[n].to_string_lossy().into_owned();
+                    clips.push(WaveClip { index, path, samples, rms });
+                }
+                Err(error) if request.on_bad_clip == OnBadClip::Skip => {
+                    bad.push(BadClip::new(index, chunk[n], &error));
+                }
+                Err(error) => return Err(Error::Clip(error)),
+            }
+        }
+        (request.progress)((chunk_index * CHUNK + chunk.len()) as u64, source.paths.len() as u64);
+    }
+    if clips.is_empty() {
+        return Err(source.all_bad(&bad));
+    }
+    Ok(Listing {
+        format: FORMAT,
+        rate_hz: request.rate_hz,
+        channel: request.channel,
+        fingerprint: request.fingerprint.to_owned(),
+        clips,
+        bad,
+    })
+}
+
+/// Samples at the wanted rate and their root of the mean square, or what is wrong with a clip.
+fn check(path: &Path, request: &WavesRequest<'_>) -> Result<(usize, f64), audio::Error> {
+    let wave = read_wav(path, request.channel)?;
+    // Before resampling, which makes edges of a constant.
+    if wave.samples.iter().all(|sample| *sample == wave.samples[0]) {
+        return Err(audio::Error::Silent { path: path.to_owned() });
+    }
+    let samples = match wave.rate_hz == request.rate_hz {
+        true => wave.samples,
+        false => resample(&wave.samples, wave.rate_hz, request.rate_hz).map_err(|e| e.in_file(path))?,
+    };
+    if samples.is_empty() {
+        return Err(audio::Error::Empty { path: path.to_owned() });
+    }
+    // Sums of the largest floats leave their range between two samples.
+    if let Some(sample) = samples.iter().position(|value| !value.is_finite()) {
+        return Err(audio::Error::NotFinite { path: path.to_owned(), sample, value: samples[sample] });
+    }
+    let squares: f64 = samples.iter().map(|&sample| f64::from(sample) * f64::from(sample)).sum();
+    Ok((samples.len(), (squares / samples.len() as f64).sqrt()))
+}
+
+#[cfg(test)]
+mod tests;
