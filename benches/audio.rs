@@ -2,13 +2,17 @@
 //!
 //! The peer runs where `ASDBENCH_PEER_PYTHON` names a Python that has librosa and soundfile.
 
+mod peer;
+mod sound;
+
 use std::hint::black_box;
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::path::Path;
 use std::time::Instant;
 
 use asdbench::audio::{ChannelChoice, LogMel, LogMelSpec, SampleFormat, Scratch, read_wav, write_wav};
 use criterion::Criterion;
+use peer::median;
+use sound::machine_noise;
 
 const DURATION_S: usize = 10;
 /// Clips timed for the comparison; the median is taken, as in the peer's script.
@@ -18,7 +22,8 @@ fn main() {
     let spec = LogMelSpec::default();
     let folder = tempfile::tempdir().expect("a temporary folder");
     let clip = folder.path().join("clip.wav");
-    write_wav(&clip, &machine_noise(&spec), spec.rate_hz, SampleFormat::Pcm16).expect("a clip");
+    write_wav(&clip, &machine_noise(spec.rate_hz, DURATION_S), spec.rate_hz, SampleFormat::Pcm16)
+        .expect("a clip");
     let front_end = LogMel::new(&spec).expect("the default front end");
 
     let mut criterion = Criterion::default().configure_from_args();
@@ -37,25 +42,10 @@ fn main() {
     compare(&front_end, &clip);
 }
 
-/// A harmonic sound with noise, of full dynamic range: denormals and silence would be timed
-/// otherwise.
-fn machine_noise(spec: &LogMelSpec) -> Vec<f32> {
-    let mut state = 1_u32;
-    (0..DURATION_S * spec.rate_hz as usize)
-        .map(|n| {
-            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-            let noise = (state >> 8) as f32 / (1 << 23) as f32 - 1.0;
-            let phase =
-                std::f32::consts::TAU * 120.0 * (n % spec.rate_hz as usize) as f32 / spec.rate_hz as f32;
-            0.3 * phase.sin() + 0.1 * (3.0 * phase).sin() + 0.05 * noise
-        })
-        .collect()
-}
-
 /// Prints our time, the peer's, and their ratio.
 fn compare(front_end: &LogMel, clip: &Path) {
     let mut scratch = Scratch::default();
-    let mut times_ms: Vec<f64> = (0..CLIPS)
+    let times_ms: Vec<f64> = (0..CLIPS)
         .map(|_| {
             let start = Instant::now();
             let logmel = front_end.compute_clip(clip, ChannelChoice::First, 1, &mut scratch);
@@ -63,19 +53,13 @@ fn compare(front_end: &LogMel, clip: &Path) {
             start.elapsed().as_secs_f64() * 1e3
         })
         .collect();
-    times_ms.sort_by(f64::total_cmp);
-    let ours_ms = times_ms[CLIPS / 2];
+    let ours_ms = median(times_ms);
     println!("asdbench: {ours_ms:.3} ms per 10 s clip (median of {CLIPS}, one thread)");
 
-    let Some(python) = std::env::var_os("ASDBENCH_PEER_PYTHON") else {
-        println!("librosa:  skipped, ASDBENCH_PEER_PYTHON names no Python");
+    let Some(result) = peer::answer("librosa_logmel.py", &[clip]) else {
+        println!("librosa:  skipped, set ASDBENCH_PEER_PYTHON to a Python that has it");
         return;
     };
-    let script: PathBuf =
-        [env!("CARGO_MANIFEST_DIR"), "scripts", "peers", "librosa_logmel.py"].iter().collect();
-    let output = Command::new(&python).arg(script).arg(clip).output().expect("the peer's Python starts");
-    assert!(output.status.success(), "the peer failed: {}", String::from_utf8_lossy(&output.stderr));
-    let result: serde_json::Value = serde_json::from_slice(&output.stdout).expect("the peer prints JSON");
     let peer_ms = result["ms_per_clip"].as_f64().expect("ms_per_clip");
     println!(
         "librosa:  {peer_ms:.3} ms per 10 s clip ({})",

@@ -5,15 +5,19 @@
 //! Target: ahead of scikit-learn. A bootstrap of a challenge submission (7 machines × 3 sections × 3 metrics × 2,000
 //! resamples) takes well under a second on one core, of which this times the metrics.
 
+mod peer;
+
+use std::ffi::OsString;
 use std::hint::black_box;
 use std::path::Path;
-use std::process::Command;
 use std::time::Instant;
 
 use asdbench::metric::{Ranked, auc, partial_auc};
 use criterion::Criterion;
 use ndarray::ArrayView1;
 use ndarray_npy::write_npy;
+use peer::median;
+use serde_json::Value;
 
 const SCORES: usize = 1_000_000;
 const CLIPS: usize = 200;
@@ -62,22 +66,11 @@ fn resamples() -> Vec<Vec<u32>> {
 }
 
 /// The peer's values and times, where there is one.
-fn peer(folder: &Path) -> Option<serde_json::Value> {
-    let python = std::env::var_os("ASDBENCH_PEER_PYTHON")?;
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts/peers/metrics.py");
-    let output = Command::new(python)
-        .arg(script)
-        .args([folder.join("scores.npy"), folder.join("labels.npy")])
-        .args(["--repeats", &CALLS.to_string(), "--clips", &CLIPS.to_string()])
-        .args(["--max-fpr", &MAX_FPR.to_string()])
-        .output()
-        .ok()?;
-    serde_json::from_slice(&output.stdout).ok()
-}
-
-fn median(mut values: Vec<f64>) -> f64 {
-    values.sort_by(f64::total_cmp);
-    values[values.len() / 2]
+fn scikit_learn(folder: &Path) -> Option<Value> {
+    let files = ["scores.npy", "labels.npy"].map(|name| folder.join(name).into_os_string());
+    let (calls, clips, max_fpr) = (CALLS.to_string(), CLIPS.to_string(), MAX_FPR.to_string());
+    let options = ["--repeats", &calls, "--clips", &clips, "--max-fpr", &max_fpr].map(OsString::from);
+    peer::answer("metrics.py", &[&files[..], &options].concat())
 }
 
 /// Seconds of one call, the median of a few.
@@ -143,7 +136,7 @@ fn main() {
         };
         weighted_partial.ours.extend(timed(all).into_iter().map(per_resample_us));
 
-        let Some(peer) = peer(folder.path()) else { continue };
+        let Some(peer) = scikit_learn(folder.path()) else { continue };
         for (race, key) in [
             (&mut whole, "auc_ms"),
             (&mut partial, "partial_auc_ms"),

@@ -6,11 +6,14 @@
 //! An argument `resnet18`, `resnet50`, `layers` or `views` picks a part. Each network runs in a process of its own, so
 //! that its peak memory is its own.
 
+mod peer;
+
 use std::path::Path;
 use std::process::Command;
 use std::time::Instant;
 
 use asdbench::config::{self, Experiment, OptimizerConfig, TaskConfig};
+use asdbench::nn::adamw::AdamW;
 use asdbench::nn::conv::{Conv2d, ConvSize};
 use asdbench::nn::init::Init;
 use asdbench::nn::linear::Linear;
@@ -19,11 +22,12 @@ use asdbench::nn::resnet::{Backbone, ResNet, ResNetSize};
 use asdbench::study::Recordings;
 use asdbench::task::ProxyTask;
 use asdbench::task::contrastive::ContrastiveTask;
-use asdbench::train::{AdamW, prefetch};
+use asdbench::train::prefetch;
 use asdbench::ui::Ui;
 use burn::module::Module;
 use burn::optim::{GradientsParams, ModuleOptimizer};
 use burn::tensor::{Device, Int, Tensor, TensorData};
+use peer::median;
 use serde_json::{Value, json};
 
 const BATCH: usize = 8;
@@ -59,11 +63,6 @@ fn timed(mut work: impl FnMut()) -> f64 {
     median((0..TIMES).map(one).collect())
 }
 
-fn median(mut values: Vec<f64>) -> f64 {
-    values.sort_by(f64::total_cmp);
-    values[values.len() / 2]
-}
-
 fn peak_rss_mb() -> Option<u64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
     let line = status.lines().find(|line| line.starts_with("VmHWM:"))?;
@@ -80,7 +79,7 @@ fn measure(backbone: Backbone) -> Value {
     });
     let training = device.autodiff();
     let mut net = Some(network(backbone, &training));
-    let mut optimizer = ModuleOptimizer::from(AdamW::new(&OptimizerConfig::default()));
+    let mut optimizer = ModuleOptimizer::from(AdamW::new(OptimizerConfig::default().adamw()));
     let x = images(shape, &training);
     let classes: Vec<i64> = (0..BATCH as i64).map(|n| n % 6).collect();
     let step = timed(|| {
@@ -94,20 +93,13 @@ fn measure(backbone: Backbone) -> Value {
     json!({ "forward_ms": forward, "step_ms": step, "peak_rss_mb": peak_rss_mb() })
 }
 
-fn peer(arguments: &[&str]) -> Option<Value> {
-    let python = std::env::var_os("ASDBENCH_PEER_PYTHON")?;
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts/peers/resnet.py");
-    let output = Command::new(python).arg(script).args(arguments).output().ok()?;
-    serde_json::from_slice(&output.stdout).ok()
-}
-
 /// Ours and the peer's, in turns, each in a process of its own.
 fn compare(name: &str, depth: &str) {
     let (mut ours, mut theirs) = (Vec::new(), Vec::new());
     for _ in 0..TURNS {
         let own = Command::new(std::env::current_exe().expect("this program")).args(["--one", name]).output();
         ours.extend(own.ok().and_then(|own| serde_json::from_slice::<Value>(&own.stdout).ok()));
-        theirs.extend(peer(&["--depth", depth, "--times", &TIMES.to_string()]));
+        theirs.extend(peer::answer("resnet.py", &["--depth", depth, "--times", &TIMES.to_string()]));
     }
     let of = |all: &[Value], key: &str| median(all.iter().filter_map(|one| one[key].as_f64()).collect());
     for key in ["forward_ms", "step_ms", "peak_rss_mb"] {
@@ -125,7 +117,7 @@ fn compare(name: &str, depth: &str) {
 /// Every distinct convolution of both networks, beside the peer's time of the same shape.
 fn layers() {
     for depth in ["18", "50"] {
-        let Some(theirs) = peer(&["--depth", depth, "--layers"]) else {
+        let Some(theirs) = peer::answer("resnet.py", &["--depth", depth, "--layers"]) else {
             println!("layers: skipped, set ASDBENCH_PEER_PYTHON to a Python with PyTorch");
             return;
         };
@@ -202,7 +194,7 @@ fn views() {
 
     let device = Device::flex().autodiff();
     let mut net = Some(task.net(Init::new(0, &device)));
-    let mut optimizer = ModuleOptimizer::from(AdamW::new(&OptimizerConfig::default()));
+    let mut optimizer = ModuleOptimizer::from(AdamW::new(OptimizerConfig::default().adamw()));
     let mut step = |batch| {
         let one = net.take().expect("a network between steps");
         let loss = task.step(&one, batch, &device).loss;

@@ -4,9 +4,11 @@
 //! `ASDBENCH_PEER_PYTHON` names a Python with scikit-learn and SciPy (`scripts/peers/setup.sh` makes one); without it only
 //! ours is timed. `ASDBENCH_PEER_QUICK=1` leaves out the peers that take more than ten seconds. Target: ahead of each.
 
+mod peer;
+
+use std::ffi::OsStr;
 use std::hint::black_box;
 use std::path::Path;
-use std::process::Command;
 use std::time::Instant;
 
 use asdbench::linalg::{Estimator, Gaussian};
@@ -15,8 +17,8 @@ use asdbench::rng;
 use asdbench::stats::{Method, Resampler, Settings, bootstrap, spearman};
 use ndarray::{Array2, Axis};
 use ndarray_npy::write_npy;
+use peer::median;
 use rand::Rng;
-use serde_json::Value;
 
 /// 7 machines of 3 sections.
 const SECTIONS: usize = 7 * 3;
@@ -77,17 +79,6 @@ fn omega(ranked: &[Ranked], weights: &[u32]) -> Option<f64> {
     Some((3 * ranked.len()) as f64 / sum)
 }
 
-/// What the peer prints for one task.
-fn peer(task: &str, folder: &Path) -> Option<Value> {
-    let python = std::env::var_os("ASDBENCH_PEER_PYTHON")?;
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts/peers/stats.py");
-    let output = Command::new(python).arg(script).arg(task).arg(folder).output().ok()?;
-    if !output.status.success() {
-        eprintln!("the peer failed: {}", String::from_utf8_lossy(&output.stderr));
-    }
-    serde_json::from_slice(&output.stdout).ok()
-}
-
 /// Milliseconds of each of a few calls.
 fn timed<T>(mut call: impl FnMut() -> T) -> Vec<f64> {
     let once = |_| {
@@ -96,11 +87,6 @@ fn timed<T>(mut call: impl FnMut() -> T) -> Vec<f64> {
         1e3 * start.elapsed().as_secs_f64()
     };
     (0..CALLS).map(once).collect()
-}
-
-fn median(mut values: Vec<f64>) -> f64 {
-    values.sort_by(f64::total_cmp);
-    values[values.len() / 2]
 }
 
 /// Times both sides in turn, and holds the peer's `value` against ours.
@@ -116,7 +102,9 @@ fn race<T>(
     let mut theirs: Vec<(String, Vec<f64>)> = Vec::new();
     for _ in 0..TURNS {
         ours.extend(timed(&mut call));
-        let Some(answer) = peer(task, folder) else { continue };
+        let Some(answer) = peer::answer("stats.py", &[OsStr::new(task), folder.as_os_str()]) else {
+            continue;
+        };
         for way in answer.as_array().into_iter().flatten() {
             let (Some(name), Some(ms), Some(found)) =
                 (way["name"].as_str(), way["ms"].as_f64(), way["value"].as_f64())

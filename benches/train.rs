@@ -3,18 +3,19 @@
 //! `ASDBENCH_PEER_PYTHON` names a Python with PyTorch (`scripts/peers/setup.sh` makes one); without it only ours is timed.
 //! Target: at most 0.9 of PyTorch's time on the same cores.
 
-use std::path::Path;
-use std::process::Command;
+mod peer;
+
 use std::time::Instant;
 
 use asdbench::config::OptimizerConfig;
+use asdbench::nn::adamw::AdamW;
 use asdbench::nn::autoencoder::{Autoencoder, AutoencoderSize};
 use asdbench::nn::init::Init;
 use asdbench::nn::kernels::mean_absolute_error;
-use asdbench::train::AdamW;
 use burn::optim::{GradientsParams, ModuleOptimizer};
 use burn::tensor::{Device, Tensor, TensorData};
 use criterion::Criterion;
+use peer::median;
 
 const BATCH: usize = 512;
 const SIZE: AutoencoderSize = AutoencoderSize { input: 640, hidden: 128, bottleneck: 8, layers: 4 };
@@ -39,7 +40,7 @@ impl Step {
         };
         Self {
             net: Some(Autoencoder::new(SIZE, Init::new(0, &device))),
-            optimizer: ModuleOptimizer::from(AdamW::new(&OptimizerConfig::default())),
+            optimizer: ModuleOptimizer::from(AdamW::new(OptimizerConfig::default().adamw())),
             batches: (0..8).map(batch).collect(),
             next: 0,
             device,
@@ -60,17 +61,8 @@ impl Step {
 }
 
 /// Median milliseconds of PyTorch's step, where there is one.
-fn peer() -> Option<f64> {
-    let python = std::env::var_os("ASDBENCH_PEER_PYTHON")?;
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts/peers/ae_step.py");
-    let output = Command::new(python).arg(script).args(["--steps", &STEPS.to_string()]).output().ok()?;
-    let document: serde_json::Value = serde_json::from_slice(&output.stdout).ok()?;
-    document["ms_per_step_median"].as_f64()
-}
-
-fn median(mut values: Vec<f64>) -> f64 {
-    values.sort_by(f64::total_cmp);
-    values[values.len() / 2]
+fn pytorch() -> Option<f64> {
+    peer::answer("ae_step.py", &["--steps", &STEPS.to_string()])?["ms_per_step_median"].as_f64()
 }
 
 fn main() {
@@ -88,7 +80,7 @@ fn main() {
             step.run();
             ours.push(start.elapsed().as_secs_f64() * 1e3);
         }
-        theirs.extend(peer());
+        theirs.extend(pytorch());
     }
     let ours = median(ours);
     println!("autoencoder step, batch {BATCH}, hidden {}: {ours:.2} ms", SIZE.hidden);

@@ -3,15 +3,19 @@
 //!
 //! The peer runs where `ASDBENCH_PEER_PYTHON` names a Python that has torch and torchaudio.
 
+mod peer;
+mod sound;
+
 use std::hint::black_box;
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::path::Path;
 use std::time::Instant;
 
 use asdbench::audio::augment::{AugmentSpec, Augmenter, ViewPlan, ViewScratch};
 use asdbench::audio::{ChannelChoice, LogMelSpec, SampleFormat, read_wav, write_wav};
 use asdbench::rng;
 use criterion::Criterion;
+use peer::median;
+use sound::machine_noise;
 
 const DURATION_S: usize = 10;
 /// Views timed for the comparison; the median is taken, as in the peer's script. Every case has its turn before any
@@ -33,7 +37,8 @@ fn main() {
     let front_end = LogMelSpec::default();
     let folder = tempfile::tempdir().expect("a temporary folder");
     let clip = folder.path().join("clip.wav");
-    write_wav(&clip, &machine_noise(&front_end), front_end.rate_hz, SampleFormat::Pcm16).expect("a clip");
+    let samples = machine_noise(front_end.rate_hz, DURATION_S);
+    write_wav(&clip, &samples, front_end.rate_hz, SampleFormat::Pcm16).expect("a clip");
 
     let mut criterion = Criterion::default().configure_from_args();
     let mut scratch = ViewScratch::default();
@@ -79,20 +84,6 @@ fn view(
     plan
 }
 
-/// A harmonic sound with noise, of full dynamic range: denormals and silence would be timed otherwise.
-fn machine_noise(spec: &LogMelSpec) -> Vec<f32> {
-    let mut state = 1_u32;
-    (0..DURATION_S * spec.rate_hz as usize)
-        .map(|n| {
-            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-            let noise = (state >> 8) as f32 / (1 << 23) as f32 - 1.0;
-            let phase =
-                std::f32::consts::TAU * 120.0 * (n % spec.rate_hz as usize) as f32 / spec.rate_hz as f32;
-            0.3 * phase.sin() + 0.1 * (3.0 * phase).sin() + 0.05 * noise
-        })
-        .collect()
-}
-
 /// Prints our times, the peer's, and their ratio.
 fn compare(clip: &Path) {
     let augmenters = CASES.map(|(_, chances)| augmenter(chances));
@@ -119,14 +110,10 @@ fn compare(clip: &Path) {
         println!("  {name:<42} {ms:.3} ms");
     }
 
-    let Some(python) = std::env::var_os("ASDBENCH_PEER_PYTHON") else {
-        println!("torchaudio: skipped, ASDBENCH_PEER_PYTHON names no Python");
+    let Some(result) = peer::answer("views.py", &[clip]) else {
+        println!("torchaudio: skipped, set ASDBENCH_PEER_PYTHON to a Python that has it");
         return;
     };
-    let script: PathBuf = [env!("CARGO_MANIFEST_DIR"), "scripts", "peers", "views.py"].iter().collect();
-    let output = Command::new(&python).arg(script).arg(clip).output().expect("the peer's Python starts");
-    assert!(output.status.success(), "the peer failed: {}", String::from_utf8_lossy(&output.stderr));
-    let result: serde_json::Value = serde_json::from_slice(&output.stdout).expect("the peer prints JSON");
     println!("{}:", result["versions"].as_str().unwrap_or("unknown version"));
     for (key, what, ours_ms) in [
         ("ms_plain", "log-mel", medians_ms[CASES.len()]),
@@ -136,9 +123,4 @@ fn compare(clip: &Path) {
         let peer_ms = result[key].as_f64().expect("the peer's times");
         println!("  {what:<42} {peer_ms:.3} ms, ratio {:.1}x", peer_ms / ours_ms);
     }
-}
-
-fn median(mut times_ms: Vec<f64>) -> f64 {
-    times_ms.sort_by(f64::total_cmp);
-    times_ms[times_ms.len() / 2]
 }

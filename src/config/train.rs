@@ -4,6 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::check::Problem;
+use crate::nn::adamw::AdamWSettings;
 use crate::nn::precision::Precision;
 
 /// The training loop.
@@ -72,6 +73,24 @@ pub struct ScheduleConfig {
     pub gamma: f64,
 }
 
+impl OptimizerConfig {
+    /// All but the learning rate.
+    #[must_use]
+    pub fn adamw(&self) -> AdamWSettings {
+        let Self { weight_decay, beta1, beta2, epsilon, .. } = *self;
+        AdamWSettings { beta1, beta2, epsilon, weight_decay }
+    }
+}
+
+impl ScheduleConfig {
+    /// Factor of the first epoch's learning rate in `epoch`, from 0.
+    #[must_use]
+    pub fn factor(&self, epoch: usize) -> f64 {
+        let steps = i32::try_from(epoch / self.step_epochs).unwrap_or(i32::MAX);
+        self.gamma.powi(steps)
+    }
+}
+
 impl TrainConfig {
     /// Examples that go through the network at once.
     #[must_use]
@@ -126,5 +145,19 @@ impl Default for OptimizerConfig {
 impl Default for ScheduleConfig {
     fn default() -> Self {
         Self { step_epochs: 50, gamma: 0.5 }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_learning_rate_steps_down() {
+        let schedule = ScheduleConfig { step_epochs: 3, gamma: 0.5 };
+        let factors: Vec<f64> = (0..8).map(|epoch| schedule.factor(epoch)).collect();
+        assert_eq!(factors, [1.0, 1.0, 1.0, 0.5, 0.5, 0.5, 0.25, 0.25]);
+        assert_eq!(ScheduleConfig { step_epochs: 1, gamma: 1.0 }.factor(usize::MAX), 1.0);
+        assert_eq!(ScheduleConfig { step_epochs: 1, gamma: 0.5 }.factor(usize::MAX), 0.0);
     }
 }

@@ -3,6 +3,7 @@
 //! Every parameter has the name that PyTorch would give it, so that weights
 //! trained here load there and the other way round.
 
+pub mod adamw;
 pub mod arcface;
 pub mod autoencoder;
 pub mod conv;

@@ -7,6 +7,7 @@ mod data;
 mod evaluation;
 mod families;
 mod interference;
+mod preview;
 mod results;
 mod tables;
 mod training;
@@ -17,6 +18,7 @@ pub use correlation::{
 };
 pub use data::Recordings;
 pub use evaluation::{Evaluation, Judge, Scored};
+pub use preview::{Preview, PreviewRequest, View, preview};
 pub use results::{Detection, Error as ResultsError, Gathered, LeftOut, ResultRow, gather};
 pub use tables::{Comparison, StudyTables, Verdict, study_rows, study_tables};
 pub use training::{Trained, Trial, TrialState, train, trials};

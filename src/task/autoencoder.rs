@@ -5,16 +5,15 @@
 
 use burn::tensor::{Device, Tensor, TensorData};
 use ndarray::{Array2, ArrayViewMut1, Axis};
-use rand::seq::SliceRandom;
 use rayon::prelude::*;
 
 use super::logmels::Span;
+use super::order::{EpochOrder, parts};
 use super::{Error, Extracted, HeldOut, Judged, LogMels, Proxy, ProxyTask, Scaler, Sounds, Step, host};
 use crate::config::{AutoencoderConfig, ReconstructionLoss};
 use crate::nn::autoencoder::{Autoencoder, AutoencoderSize};
 use crate::nn::init::Init;
 use crate::nn::kernels::{self, mean_absolute_error};
-use crate::rng;
 
 /// Windows that go through the network at once during extraction: 10 MB of input at 640 values.
 const EXTRACT_WINDOWS: usize = 4096;
@@ -111,8 +110,8 @@ pub struct Windows {
 
 impl ProxyTask for AutoencoderTask<'_> {
     type Net = Autoencoder;
-    /// First rows of all windows, shuffled.
-    type Order = Vec<u64>;
+    /// Of the first rows of all windows.
+    type Order = EpochOrder<u64>;
     type Batch = Windows;
     /// A clip's windows and their mean absolute error.
     type Term = (f64, f64);
@@ -122,23 +121,19 @@ impl ProxyTask for AutoencoderTask<'_> {
     }
 
     fn batches(&self) -> usize {
-        // A last batch of one window has no variance to normalise with and is left out.
-        self.windows / self.batch_size + usize::from(self.windows % self.batch_size > 1)
+        parts(self.windows, self.batch_size)
     }
 
-    fn order(&self, seed: u64, epoch: usize) -> Vec<u64> {
+    fn order(&self, seed: u64, epoch: usize) -> EpochOrder<u64> {
         let of_clip = |frames: usize, first_row: u64| {
             (0..=(frames - self.config.frames) as u64).map(move |r| first_row + r)
         };
-        let mut rows: Vec<u64> =
-            self.train.spans().iter().flat_map(|span| of_clip(span.frames, span.first_row)).collect();
-        rows.shuffle(&mut rng::stream(seed, "order", epoch as u64));
-        rows
+        let rows = self.train.spans().iter().flat_map(|span| of_clip(span.frames, span.first_row));
+        EpochOrder::shuffled(rows.collect(), seed, epoch)
     }
 
-    fn batch(&self, order: &Vec<u64>, index: usize) -> Result<Windows, Error> {
-        let first = index * self.batch_size;
-        let rows = &order[first..(first + self.batch_size).min(order.len())];
+    fn batch(&self, order: &EpochOrder<u64>, index: usize) -> Result<Windows, Error> {
+        let rows = order.part(index, self.batch_size);
         let width = self.width();
         let mut values = vec![0.0; rows.len() * width];
         for (row, window) in rows.iter().zip(values.chunks_exact_mut(width)) {
@@ -241,15 +236,16 @@ mod tests {
         let config = small();
         let task = AutoencoderTask::new("pump", &config, 3, train, scaler).unwrap();
         assert_eq!((task.windows(), task.batches()), (7, 2), "a last batch of one window is left out");
-        let order = task.order(1, 0);
+        let rows = |seed, epoch| task.order(seed, epoch).part(0, 7).to_vec();
+        let order = rows(1, 0);
         let mut sorted = order.clone();
         sorted.sort_unstable();
         assert_eq!(sorted, [0, 5, 6, 7, 8, 9, 14]);
-        assert!(order != task.order(1, 1) && order == task.order(1, 0) && order != task.order(2, 0));
+        assert!(order != rows(1, 1) && order == rows(1, 0) && order != rows(2, 0));
 
         let mut all = vec![0.0; 19 * 16];
         train.read_rows(0, &mut all).unwrap();
-        let batch = task.batch(&order, 1).unwrap();
+        let batch = task.batch(&task.order(1, 0), 1).unwrap();
         assert_eq!(task.examples(&batch), 3);
         let row = order[3] as usize;
         let mut expected = all[row * 16..(row + 5) * 16].to_vec();

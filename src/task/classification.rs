@@ -8,11 +8,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use burn::module::Module;
 use burn::tensor::{Device, Int, Tensor};
-use ndarray::Array2;
 use rand::RngExt;
-use rand::seq::SliceRandom;
 
 use super::linear_phase::{classify, largest};
+use super::order::{EpochOrder, parts};
 use super::{Error, Extracted, HeldOut, Judged, Proxy, ProxyTask, Sounds, Step, TrainingSet, host, images};
 use crate::config::{ClassLabel, ClassificationConfig, ClassificationLoss, TrainConfig};
 use crate::dataset::Clip;
@@ -150,14 +149,6 @@ fn class_name(label: ClassLabel, clip: &Clip) -> String {
     }
 }
 
-/// The examples of one epoch.
-#[derive(Debug)]
-pub struct Order {
-    examples: Vec<usize>,
-    seed: u64,
-    epoch: usize,
-}
-
 /// Scaled log-mels and their classes on the host.
 #[derive(Debug)]
 pub struct Batch {
@@ -168,7 +159,8 @@ pub struct Batch {
 
 impl ProxyTask for ClassificationTask<'_> {
     type Net = Classifier;
-    type Order = Order;
+    /// Of positions among the examples.
+    type Order = EpochOrder<usize>;
     type Batch = Batch;
     /// The class that the head names; 0 without one.
     type Term = usize;
@@ -193,20 +185,15 @@ impl ProxyTask for ClassificationTask<'_> {
     }
 
     fn batches(&self) -> usize {
-        // A last batch of one clip has no variance to normalise with and is left out.
-        let clips = self.examples.len();
-        clips / self.training.part_size() + usize::from(clips % self.training.part_size() > 1)
+        parts(self.examples.len(), self.training.part_size())
     }
 
-    fn order(&self, seed: u64, epoch: usize) -> Order {
-        let mut examples: Vec<usize> = (0..self.examples.len()).collect();
-        examples.shuffle(&mut rng::stream(seed, "order", epoch as u64));
-        Order { examples, seed, epoch }
+    fn order(&self, seed: u64, epoch: usize) -> EpochOrder<usize> {
+        EpochOrder::shuffled((0..self.examples.len()).collect(), seed, epoch)
     }
 
-    fn batch(&self, order: &Order, index: usize) -> Result<Batch, Error> {
-        let first = index * self.training.part_size();
-        let chosen = &order.examples[first..(first + self.training.part_size()).min(order.examples.len())];
+    fn batch(&self, order: &EpochOrder<usize>, index: usize) -> Result<Batch, Error> {
+        let chosen = order.part(index, self.training.part_size());
         let (n_mels, frames) = (self.n_mels, self.config.frames);
         let mut images = vec![0.0; chosen.len() * n_mels * frames];
         let mut rows = Vec::new();
@@ -219,8 +206,8 @@ impl ProxyTask for ClassificationTask<'_> {
             let start = match span.frames - kept {
                 0 => 0,
                 spare => {
-                    let draw = format!("crop/{}", order.epoch);
-                    rng::stream(order.seed, &draw, *number as u64).random_range(0..=spare as u64)
+                    let draw = format!("crop/{}", order.epoch());
+                    rng::stream(order.seed(), &draw, *number as u64).random_range(0..=spare as u64)
                 }
             };
             rows.resize(kept * n_mels, 0.0);
@@ -267,13 +254,12 @@ impl ProxyTask for ClassificationTask<'_> {
         device: &Device,
         progress: &(dyn Fn(u64) + Sync),
     ) -> Result<Extracted<usize>, Error> {
-        let dim = self.size().features();
         let clips = clips.logmels()?;
-        let mut features = Vec::with_capacity(clips.spans().len() * dim);
+        let (dim, scaler) = (self.size().features(), self.sets[self.own].scaler);
         let mut terms = Vec::with_capacity(clips.spans().len());
-        images::each_batch(clips, self.sets[self.own].scaler, device, progress, |x| {
+        let features = images::extract(clips, scaler, device, progress, dim, |x| {
             let [count, ..] = x.dims();
-            let of_batch = net.backbone.forward(x);
+            let of_batch = net.backbone.forward(x); // [batch, features]
             match &net.fc {
                 Some(fc) => {
                     let logits = host(fc.forward(of_batch.clone()))?;
@@ -281,11 +267,8 @@ impl ProxyTask for ClassificationTask<'_> {
                 }
                 None => terms.extend(std::iter::repeat_n(0, count)),
             }
-            features.extend(host(of_batch)?);
-            Ok(())
+            Ok(of_batch)
         })?;
-        let shape = (terms.len(), dim);
-        let features = Array2::from_shape_vec(shape, features).map_err(|e| Error::Device(e.to_string()))?;
         Ok(Extracted { features, terms })
     }
 

@@ -10,10 +10,10 @@ use std::sync::LazyLock;
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 use ndarray::Array2;
-use rand::seq::SliceRandom;
 use rayon::prelude::*;
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
+use super::order::{EpochOrder, parts};
 use super::{
     Error, Extracted, HeldOut, Judged, LogMels, Proxy, ProxyTask, Sounds, Step, TrainingSet, host, images,
 };
@@ -161,14 +161,6 @@ impl<'a> ContrastiveTask<'a> {
     }
 }
 
-/// The clips of one epoch.
-#[derive(Debug)]
-pub struct Order {
-    clips: Vec<usize>,
-    seed: u64,
-    epoch: usize,
-}
-
 /// Views on the host.
 #[derive(Debug)]
 pub struct Batch {
@@ -179,7 +171,8 @@ pub struct Batch {
 
 impl ProxyTask for ContrastiveTask<'_> {
     type Net = ContrastiveNet;
-    type Order = Order;
+    /// Of positions among the good clips.
+    type Order = EpochOrder<usize>;
     type Batch = Batch;
     type Term = ();
 
@@ -196,25 +189,20 @@ impl ProxyTask for ContrastiveTask<'_> {
     }
 
     fn batches(&self) -> usize {
-        // A last batch of one clip has nothing to compare with and is left out.
-        let clips = self.logmels.spans().len();
-        clips / self.part_size + usize::from(clips % self.part_size > 1)
+        parts(self.logmels.spans().len(), self.part_size)
     }
 
-    fn order(&self, seed: u64, epoch: usize) -> Order {
-        let mut clips: Vec<usize> = (0..self.logmels.spans().len()).collect();
-        clips.shuffle(&mut rng::stream(seed, "order", epoch as u64));
-        Order { clips, seed, epoch }
+    fn order(&self, seed: u64, epoch: usize) -> EpochOrder<usize> {
+        EpochOrder::shuffled((0..self.logmels.spans().len()).collect(), seed, epoch)
     }
 
-    fn batch(&self, order: &Order, index: usize) -> Result<Batch, Error> {
-        let first = index * self.part_size;
-        let chosen = &order.clips[first..(first + self.part_size).min(order.clips.len())];
+    fn batch(&self, order: &EpochOrder<usize>, index: usize) -> Result<Batch, Error> {
+        let chosen = order.part(index, self.part_size);
         let spans = self.logmels.spans();
         let clips: Vec<(&Path, u64)> =
             chosen.iter().map(|&clip| (Path::new(&spans[clip].path), clip as u64)).collect();
-        let purpose = format!("view/{}", order.epoch);
-        let images = self.views(&self.train.clips.root, &clips, order.seed, &purpose)?;
+        let purpose = format!("view/{}", order.epoch());
+        let images = self.views(&self.train.clips.root, &clips, order.seed(), &purpose)?;
         Ok(Batch { images, count: chosen.len() })
     }
 
@@ -271,15 +259,10 @@ impl ProxyTask for ContrastiveTask<'_> {
         progress: &(dyn Fn(u64) + Sync),
     ) -> Result<Extracted<()>, Error> {
         let clips = clips.logmels()?;
-        let (count, dim) = (clips.spans().len(), self.size().features());
-        let mut features = Vec::with_capacity(count * dim);
-        images::each_batch(clips, self.train.scaler, device, progress, |x| {
-            features.extend(host(net.backbone.forward(x))?);
-            Ok(())
-        })?;
-        let features =
-            Array2::from_shape_vec((count, dim), features).map_err(|e| Error::Device(e.to_string()))?;
-        Ok(Extracted { features, terms: vec![(); count] })
+        let (dim, scaler) = (self.size().features(), self.train.scaler);
+        let forward = |x| Ok(net.backbone.forward(x));
+        let features = images::extract(clips, scaler, device, progress, dim, forward)?;
+        Ok(Extracted { features, terms: vec![(); clips.spans().len()] })
     }
 
     fn proxies(

@@ -1,9 +1,10 @@
 //! Log-mels as the images that a residual network sees: `[batch, 1, mel, frames]`.
 
 use burn::tensor::{Device, Tensor, TensorData};
+use ndarray::Array2;
 
 use super::logmels::Span;
-use super::{Error, LogMels, Scaler};
+use super::{Error, LogMels, Scaler, host};
 
 /// Clips that go through the network at once during extraction: the first stage's maps of 16 clips of 10 s are 41 MB.
 const EXTRACT_CLIPS: usize = 16;
@@ -19,15 +20,21 @@ pub fn fill(image: &mut [f32], rows: &[f32], n_mels: usize, first: usize) {
     }
 }
 
-/// Call `forward` with images of all clips, whole and in order, several of one length at a time.
-pub fn each_batch(
+/// Features of all clips, whole and in order, `[clips, dim]`. `forward` makes those of several clips of one length,
+/// `[batch, dim]` of `[batch, 1, mel, frames]`.
+///
+/// # Errors
+/// When the log-mels cannot be read, the device fails, or `forward` does.
+pub fn extract(
     clips: &LogMels,
     scaler: Scaler,
     device: &Device,
     progress: &(dyn Fn(u64) + Sync),
-    mut forward: impl FnMut(Tensor<4>) -> Result<(), Error>,
-) -> Result<(), Error> {
+    dim: usize,
+    mut forward: impl FnMut(Tensor<4>) -> Result<Tensor<2>, Error>,
+) -> Result<Array2<f32>, Error> {
     let n_mels = clips.n_mels();
+    let mut features = Vec::with_capacity(clips.spans().len() * dim);
     let mut rows = Vec::new();
     for alike in clips.spans().chunk_by(|a: &Span, b: &Span| a.frames == b.frames) {
         for some in alike.chunks(EXTRACT_CLIPS) {
@@ -39,11 +46,12 @@ pub fn each_batch(
                 scaler.apply(&mut rows);
                 fill(image, &rows, n_mels, 0);
             }
-            forward(tensor(images, some.len(), n_mels, device))?;
+            features.extend(host(forward(tensor(images, some.len(), n_mels, device))?)?);
             progress(some.len() as u64);
         }
     }
-    Ok(())
+    let shape = (clips.spans().len(), dim);
+    Array2::from_shape_vec(shape, features).map_err(|e| Error::Device(e.to_string()))
 }
 
 /// Images one behind the other as a tensor `[count, 1, mels, frames]`.

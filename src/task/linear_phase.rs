@@ -3,13 +3,14 @@
 //! Softmax cross-entropy with the run's AdamW and step schedule but a learning rate of its own, on the CPU: features are few
 //! and small.
 
-use burn::optim::{AdamWConfig, GradientsParams};
+use burn::optim::{GradientsParams, ModuleOptimizer};
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use ndarray::{ArrayView2, Axis};
 use rand::seq::SliceRandom;
 
 use super::{Error, host};
 use crate::config::{LinearPhaseConfig, TrainConfig};
+use crate::nn::adamw::AdamW;
 use crate::nn::init::Init;
 use crate::nn::linear::Linear;
 use crate::nn::loss::cross_entropy;
@@ -32,18 +33,11 @@ pub fn classify(
     let dim = features.ncols();
     // Its own stream: the same classifier for every seed of the backbone.
     let mut layer = Linear::new("linear_phase", dim, classes, Init::new(0, &training));
-    let settings = &train.optimizer;
-    let mut optimizer = AdamWConfig::new()
-        .with_beta_1(settings.beta1 as f32)
-        .with_beta_2(settings.beta2 as f32)
-        .with_epsilon(settings.epsilon as f32)
-        .with_weight_decay(settings.weight_decay as f32)
-        .init();
+    let mut optimizer = ModuleOptimizer::from(AdamW::new(train.optimizer.adamw()));
     let mut order: Vec<usize> = (0..features.nrows()).collect();
     for epoch in 0..config.epochs {
         order.shuffle(&mut rng::stream(0, "linear phase", epoch as u64));
-        let steps = i32::try_from(epoch / train.schedule.step_epochs).unwrap_or(i32::MAX);
-        let lr = config.lr * train.schedule.gamma.powi(steps);
+        let lr = config.lr * train.schedule.factor(epoch);
         for rows in order.chunks(config.batch_size) {
             let targets: Vec<i64> = rows.iter().map(|&row| labels[row] as i64).collect();
             let targets = Tensor::<1, Int>::from_data(targets.as_slice(), &training);

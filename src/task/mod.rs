@@ -7,6 +7,7 @@ mod images;
 mod interference;
 mod linear_phase;
 mod logmels;
+mod order;
 mod scaler;
 mod sounds;
 mod source;
@@ -14,6 +15,7 @@ mod waves;
 
 pub use interference::Interference;
 pub use logmels::{LogMels, LogMelsRequest};
+pub use order::EpochOrder;
 pub use scaler::Scaler;
 pub use sounds::{GoodClip, Sounds};
 pub use source::{BadClip, Source};

@@ -1,13 +1,11 @@
 //! The one training loop: AdamW, StepLR, checkpoints, resume, the weights of the lowest training loss.
 
-mod adamw;
 mod checkpoint;
 mod gradients;
 mod interrupt;
 mod metrics;
 pub mod prefetch;
 
-pub use adamw::AdamW;
 pub use interrupt::Interrupt;
 pub use metrics::EpochLine;
 
@@ -19,6 +17,7 @@ use burn::tensor::{Device, Tensor};
 
 use crate::config::TrainConfig;
 use crate::files::{self, Durability};
+use crate::nn::adamw::AdamW;
 use crate::nn::init::Init;
 use crate::nn::precision::Precision;
 use crate::nn::{kernels, weights};
@@ -192,7 +191,7 @@ impl<T: ProxyTask> Training<'_, T> {
     }
 
     fn start(&self, device: &Device) -> Result<State<T::Net>, Error> {
-        let optimizer = ModuleOptimizer::from(AdamW::new(&self.config.optimizer));
+        let optimizer = ModuleOptimizer::from(AdamW::new(self.config.optimizer.adamw()));
         let net = self.task.net(Init::new(self.seed, device).with_precision(self.config.precision));
         match Checkpoint::read(&self.folder.checkpoint())? {
             Some(checkpoint) => checkpoint.restore(net, optimizer),
@@ -214,7 +213,7 @@ impl<T: ProxyTask> Training<'_, T> {
         metrics: &mut Metrics,
     ) -> Result<bool, Error> {
         let started = Instant::now();
-        let lr = self.learning_rate(state.epoch);
+        let lr = self.config.optimizer.lr * self.config.schedule.factor(state.epoch);
         let order = self.task.order(self.seed, state.epoch);
         let half = self.config.precision == Precision::F16;
         let mut pending = Pending { lr, half, ..Pending::default() };
@@ -278,13 +277,6 @@ impl<T: ProxyTask> Training<'_, T> {
         metrics.append(&line)?;
         observer.epoch(&line);
         Ok(!stopped || state.epoch == self.config.epochs)
-    }
-
-    /// StepLR: multiplied by gamma every `step_epochs` epochs.
-    fn learning_rate(&self, epoch: usize) -> f64 {
-        let schedule = &self.config.schedule;
-        let steps = i32::try_from(epoch / schedule.step_epochs).unwrap_or(i32::MAX);
-        self.config.optimizer.lr * schedule.gamma.powi(steps)
     }
 
     fn save(&self, state: &State<T::Net>) -> Result<(), Error> {

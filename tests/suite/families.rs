@@ -16,6 +16,7 @@ const KINDS: [(&str, &str); 4] = [
     ("micro/simclr.toml", "task.contrastive"),
     ("micro/simsiam.toml", "task.contrastive"),
 ];
+const FAMILIES: [&str; 4] = ["ce", "arcface", "simclr", "simsiam"];
 
 /// Clips of 1.2 s, 38 frames: the network's stride is 32.
 fn machines(names: &str) -> Bench {
@@ -53,7 +54,7 @@ fn only(answer: &Answer) -> Value {
 #[test]
 fn each_kind_goes_the_whole_way_and_twice_the_same() {
     let bench = machines("fan");
-    for (kind, family) in KINDS.into_iter().zip(["ce", "arcface", "simclr", "simsiam"]) {
+    for (kind, family) in KINDS.into_iter().zip(FAMILIES) {
         for runs in ["a", "b"] {
             let trained = only(&train(&bench, kind, &["--runs", &format!("{family}/{runs}")]).fine());
             assert_eq!((&trained["family"], &trained["status"]), (&family.into(), &"done".into()));
@@ -106,13 +107,13 @@ fn the_number_of_threads_that_train_and_make_views_does_not_matter() {
 }
 
 #[test]
-fn killed_trainings_of_both_tasks_end_with_the_same_bytes() {
+fn killed_trainings_of_each_kind_end_with_the_same_bytes() {
     let bench = Bench::empty();
     // 27 clips: the last batch of an epoch has one part only, and that one is smaller.
     let sizes = ["--duration-s", "1.2", "--train-per-section", "9", "--test-per-section", "8"];
     bench.run(&[&["synth", "data", "--machines", "fan", "-q"], &sizes[..]].concat()).fine();
-    for kind in [KINDS[0], KINDS[3]] {
-        let folder = |runs: &str| format!("{}-{runs}", kind.1);
+    for (kind, family) in KINDS.into_iter().zip(FAMILIES) {
+        let folder = |runs: &str| format!("{family}-{runs}");
         // A checkpoint at every chance, and parts of batches, at which there is none.
         let long = [
             "--set",
@@ -141,10 +142,14 @@ fn killed_trainings_of_both_tasks_end_with_the_same_bytes() {
                 child.wait().unwrap();
             }
         }
-        assert!(killed >= 3, "only {killed} of 6 were killed while they ran");
+        assert!(killed >= 3, "{family}: only {killed} of 6 were killed while they ran");
         train(&bench, kind, &[&long[..], &["--runs", &cut]].concat()).fine();
         bench.eval(&[&cut]).fine();
-        assert_same(&artefacts(&bench.path(&whole)), &artefacts(&bench.path(&cut)), "after kills");
+        assert_same(
+            &artefacts(&bench.path(&whole)),
+            &artefacts(&bench.path(&cut)),
+            &format!("after kills of {family}"),
+        );
     }
 }
 

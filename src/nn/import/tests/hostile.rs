@@ -79,7 +79,7 @@ fn names_that_have_no_business_in_data() {
                 3 => asm.global(module, name),
                 _ => asm.raw(b"\x93"),
             };
-            let pickle = asm.text("touch /tmp/owned").raw(b"\x85R").stop();
+            let pickle = asm.text("touch owned").raw(b"\x85R").stop();
             match unpickle(&pickle, 0) {
                 Err(Error::Denied { class, offset: at }) => {
                     assert_eq!(class, format!("{module}.{name}"));

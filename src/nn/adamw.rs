@@ -3,30 +3,42 @@
 use burn::optim::{AdamWConfig, AdamWState, AdaptiveMomentumState, LearningRate, Optimizer};
 use burn::tensor::{Device, Tensor};
 
-use crate::config::OptimizerConfig;
-use crate::nn::kernels::{self, AdamWStep};
+use super::kernels::{self, AdamWStep};
+
+/// All of AdamW but the learning rate, which comes with each step.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct AdamWSettings {
+    /// Decay of the gradient's running mean.
+    pub beta1: f64,
+    /// Decay of the squared gradient's running mean.
+    pub beta2: f64,
+    /// Added to the denominator of a step.
+    pub epsilon: f64,
+    /// Decoupled weight decay.
+    pub weight_decay: f64,
+}
 
 /// The optimiser (Loshchilov and Hutter, arXiv 1711.05101), with Burn's state, which either device resumes.
 #[derive(Clone)]
 pub struct AdamW {
     stock: burn::optim::AdamW,
-    settings: OptimizerConfig,
+    settings: AdamWSettings,
 }
 
 impl AdamW {
-    /// With the betas, epsilon and weight decay of a configuration; the learning rate comes with each step.
-    pub fn new(settings: &OptimizerConfig) -> Self {
+    /// With no state yet.
+    pub fn new(settings: AdamWSettings) -> Self {
         let stock = AdamWConfig::new()
             .with_beta_1(settings.beta1 as f32)
             .with_beta_2(settings.beta2 as f32)
             .with_epsilon(settings.epsilon as f32)
             .with_weight_decay(settings.weight_decay as f32)
             .build();
-        Self { stock, settings: settings.clone() }
+        Self { stock, settings }
     }
 
     fn at(&self, lr: f64, time: usize) -> AdamWStep {
-        let OptimizerConfig { weight_decay, beta1, beta2, epsilon, .. } = self.settings;
+        let AdamWSettings { beta1, beta2, epsilon, weight_decay } = self.settings;
         let left = |beta: f64| 1.0 - beta.powf(time as f64);
         AdamWStep {
             decay: (1.0 - lr * weight_decay) as f32,
@@ -73,8 +85,8 @@ mod tests {
     #[test]
     fn steps_are_those_of_the_formula_and_of_burn() {
         let device = Device::flex();
-        let settings = OptimizerConfig { weight_decay: 0.1, ..OptimizerConfig::default() };
-        let ours = AdamW::new(&settings);
+        let settings = AdamWSettings { beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weight_decay: 0.1 };
+        let ours = AdamW::new(settings);
         let gradients = [[0.5_f32, -2.0, 0.0, 1e-4], [-0.1, -1.0, 0.3, 2e-4], [0.7, 0.0, -0.2, -5e-4]];
         let start = [1.0_f32, -0.5, 0.25, 2.0];
         let tensor = |values: [f32; 4]| Tensor::<1>::from_floats(values, &device);
