@@ -254,8 +254,8 @@ impl ProxyTask for ClassificationTask<'_> {
         device: &Device,
         progress: &(dyn Fn(u64) + Sync),
     ) -> Result<Extracted<usize>, Error> {
-        let (dim, scaler) = (self.size().features(), self.sets[self.own].scaler);
         let clips = clips.logmels()?;
+        let (dim, scaler) = (self.size().features(), self.sets[self.own].scaler);
         let mut terms = Vec::with_capacity(clips.spans().len());
         let features = images::extract(clips, scaler, device, progress, dim, |x| {
             let [count, ..] = x.dims();
