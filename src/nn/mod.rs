@@ -6,7 +6,6 @@
 pub mod adamw;
 pub mod arcface;
 pub mod autoencoder;
-pub mod cmgan;
 pub mod conv;
 pub mod import;
 pub mod init;

@@ -206,12 +206,6 @@ impl From<Tensor<1>> for Step {
     }
 }
 
-impl Step {
-    pub fn through_segments(loss: Tensor<1>, _below: crate::nn::cmgan::Below) -> Self {
-        loss.into()
-    }
-}
-
 /// One family's training and features. The loop in `train` knows no more of a family than this.
 pub trait ProxyTask: Sync {
     /// The network.

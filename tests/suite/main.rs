@@ -11,3 +11,4 @@ mod gpu;
 mod official;
 mod pipeline;
 mod program;
+mod separation;
