@@ -5,12 +5,14 @@
 //! Every size, rate and setting is read from the files: any folder of the same layout does.
 
 mod checkpoints;
+mod cmgan;
 mod metrics;
 mod official;
 mod resnet;
 mod signal;
 mod stats;
 mod study_tables;
+mod tensors;
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
