@@ -8,12 +8,20 @@
 //! Work is shared out in parts of fixed sizes and every sum has one order, so the bits are the same on any number of
 //! threads.
 
+mod attention;
 mod conv;
 mod dense;
+mod dense_block;
+mod depthwise;
 mod flex;
+mod fused;
 mod gradients;
+mod instance_norm;
 mod parts;
+mod rows;
+mod several;
 mod slices;
+mod stretches;
 #[cfg(test)]
 mod tests;
 
@@ -21,6 +29,12 @@ use burn::backend::tensor::FloatTensor;
 use burn::backend::{Backend, Dispatch, backend_extension};
 use burn::tensor::{Device, Tensor};
 
+pub use fused::{
+    Affine, AttentionSize, DenseLayer, Dropout, Fused, Scale, attention, batch_statistics, convolution_bias,
+    dense_block, depthwise, feed_forward, gated, instance_norm_prelu, layer_norm, linear_residual,
+    norm_swish_linear, normed_linear,
+};
+pub use several::Several;
 pub use slices::AdamWStep;
 
 /// How a convolution's kernel lies on its input; pairs are (height, width).
@@ -88,6 +102,26 @@ pub trait Kernels: Backend {
         target: FloatTensor<Self>,
         gradient: FloatTensor<Self>,
     ) -> FloatTensor<Self>;
+
+    /// A longer stretch of a network, and, where they are asked for, the values beside its inputs that its gradients need.
+    fn fused(
+        stretch: Fused,
+        #[extension_type] inputs: Several<Self>,
+        keep: bool,
+    ) -> (FloatTensor<Self>, Vec<FloatTensor<Self>>);
+
+    /// Gradients of [`Kernels::fused`] at its inputs, in their order; none at what has no gradient, and none at the first
+    /// where it is not asked for.
+    fn fused_backward(
+        stretch: Fused,
+        #[extension_type] inputs: Several<Self>,
+        #[extension_type] kept: Several<Self>,
+        gradient: FloatTensor<Self>,
+        at_first: bool,
+    ) -> Vec<Option<FloatTensor<Self>>>;
+
+    /// Mean and biased variance of the columns of `x` `[rows, channels]`, outside any graph.
+    fn batch_statistics(x: FloatTensor<Self>) -> (FloatTensor<Self>, FloatTensor<Self>);
 
     /// One step of AdamW on a parameter outside any graph: (parameter, first moment, second moment).
     fn adamw(

@@ -37,4 +37,9 @@ impl Linear {
         let [x, weight] = [x, weight].map(|operand| self.precision.operand(operand));
         self.precision.result(linear(x, weight, None)) + bias.unsqueeze::<2>()
     }
+
+    /// Weight `[inputs, outputs]` and bias.
+    pub(super) fn affine(&self) -> (Tensor<2>, Tensor<1>) {
+        (self.weight.val(), self.bias.val())
+    }
 }

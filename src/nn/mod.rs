@@ -6,12 +6,14 @@
 pub mod adamw;
 pub mod arcface;
 pub mod autoencoder;
+pub mod cmgan;
 pub mod conv;
 pub mod import;
 pub mod init;
 pub mod kernels;
 pub mod linear;
 pub mod loss;
+mod names;
 pub mod norm;
 pub mod precision;
 pub mod projection;

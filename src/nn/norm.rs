@@ -45,16 +45,43 @@ impl BatchNorm {
     /// `x`: `[batch, channels, ...]`, and so is the result. Trains (batch statistics, running
     /// statistics updated) when `x` lives on an autodiff device, and uses the running ones elsewhere.
     pub fn forward<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
+        let trains = x.device().is_autodiff();
+        self.forward_as(x, trains)
+    }
+
+    /// As [`BatchNorm::forward`], with batch statistics where `trains`; the running ones learn on an autodiff device only.
+    pub fn forward_as<const D: usize>(&self, x: Tensor<D>, trains: bool) -> Tensor<D> {
         let (weight, bias) = (self.weight.val(), self.bias.val());
-        if !x.device().is_autodiff() {
+        if !trains {
             let (mean, variance) = (self.running_mean.value_sync(), self.running_var.value_sync());
             return batch_norm(x, weight, bias, mean, variance, EPSILON);
         }
-        let dims = x.dims();
+        let (dims, learns) = (x.dims(), x.device().is_autodiff());
         let count = (dims.iter().product::<usize>() / dims[1]) as f64;
         let trained = batch_norm_train(x, weight, bias, EPSILON);
-        self.learn(trained.mean, trained.variance, count);
+        if learns {
+            self.learn(trained.mean, trained.variance, count);
+        }
         trained.output
+    }
+
+    /// Mean and variance to normalise `x` `[rows, channels]` with: the batch's where it `trains`, from which the running
+    /// ones learn on an autodiff device, else the running ones. For devices that `kernels` serves.
+    pub(super) fn statistics(&self, x: Tensor<2>, trains: bool) -> (Tensor<1>, Tensor<1>) {
+        if !trains {
+            return (self.running_mean.value_sync(), self.running_var.value_sync());
+        }
+        let (rows, learns) = (x.dims()[0], x.device().is_autodiff());
+        let (mean, variance) = kernels::batch_statistics(x);
+        if learns {
+            self.learn(mean.clone(), variance.clone(), rows as f64);
+        }
+        (mean, variance)
+    }
+
+    /// Weight and bias.
+    pub(super) fn scale(&self) -> (Tensor<1>, Tensor<1>) {
+        (self.weight.val(), self.bias.val())
     }
 
     /// relu(forward(x)) of `x` `[batch, channels]`, in fewer passes over memory where the device has a kernel for it.

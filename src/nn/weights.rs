@@ -1,7 +1,7 @@
 //! Weights to and from safetensors, under PyTorch's names and in PyTorch's layout.
 //!
-//! The only difference between the two worlds is the fully connected layer's
-//! weight: `[inputs, outputs]` in Burn, `[outputs, inputs]` in PyTorch.
+//! The two worlds differ in the fully connected layer's weight: `[inputs, outputs]` in Burn, `[outputs, inputs]` in
+//! PyTorch, and `[outputs, inputs, 1]` where PyTorch calls it a convolution; and in some names (`names`).
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -10,6 +10,7 @@ use burn::tensor::{DType, Tensor, TensorData};
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 
 use super::import::{TensorRef, Tensors};
+use super::names::public_name;
 
 /// Why weights could not be written or read.
 #[derive(Debug, thiserror::Error)]
@@ -123,18 +124,44 @@ impl Place {
         self.kinds.pop();
     }
 
-    /// The full name; a `backbone` keeps the names of its own file, so that it loads into torchvision's networks.
+    /// The full name in files.
     fn name(&self) -> String {
-        let names: Vec<&str> =
-            self.names.iter().map(String::as_str).filter(|name| *name != "backbone").collect();
-        names.join(".")
+        public_name(&self.names)
     }
 
-    /// Whether the parameter here is a fully connected layer's weight. The derive macro names a
-    /// struct `Struct:Linear`; a parameter's own entry follows its owner's.
-    fn is_linear_weight(&self) -> bool {
-        self.names.last().is_some_and(|n| n == "weight")
-            && self.kinds.iter().rev().any(|kind| kind == "Struct:Linear")
+    /// How the parameter here lies in files. The derive macro names a struct `Struct:Linear`; a parameter's own entry
+    /// follows its owner's.
+    fn form(&self) -> Form {
+        let owner = self.kinds.iter().rev().find_map(|kind| kind.strip_prefix("Struct:"));
+        match (self.names.last().map(String::as_str), owner) {
+            (Some("weight"), Some("Linear" | "Unbiased")) => Form::Turned,
+            (Some("weight"), Some("Pointwise")) => Form::TurnedConvolution,
+            _ => Form::Same,
+        }
+    }
+}
+
+/// How a parameter lies in files.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Form {
+    /// As here.
+    Same,
+    /// `[outputs, inputs]` for `[inputs, outputs]`.
+    Turned,
+    /// `[outputs, inputs, 1]` for `[inputs, outputs]`.
+    TurnedConvolution,
+}
+
+impl Form {
+    /// The shape in files of what has `shape` here.
+    fn in_files(self, mut shape: Vec<usize>) -> Vec<usize> {
+        if self != Self::Same {
+            shape.swap(0, 1);
+        }
+        if self == Self::TurnedConvolution {
+            shape.push(1);
+        }
+        shape
     }
 }
 
@@ -157,17 +184,18 @@ impl ModuleVisitor for Collector {
 
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
         let value = param.val();
-        let mut shape = value.dims().to_vec();
+        let shape = value.dims().to_vec();
         let values = value
             .try_into_data()
             .map_err(|e| e.to_string())
             .and_then(|data| data.convert::<f32>().try_into_vec::<f32>().map_err(|e| format!("{e:?}")));
         match values {
             Ok(mut values) => {
-                if self.place.is_linear_weight() {
+                let form = self.place.form();
+                if form != Form::Same {
                     values = transposed(&values, shape[1]);
-                    shape.swap(0, 1);
                 }
+                let shape = form.in_files(shape);
                 let bytes = values.iter().flat_map(|v| v.to_le_bytes()).collect();
                 self.tensors.insert(self.place.name(), (shape, bytes));
             }
@@ -228,24 +256,19 @@ impl ModuleMapper for Loader<'_> {
             self.problems.push(format!("`{name}` is missing"));
             return param;
         };
-        let turned = self.place.is_linear_weight();
-        let mut expected = param.val().dims().to_vec();
-        if turned {
-            expected.swap(0, 1);
-        }
-        let mut values = match found.values(&expected) {
+        let (form, shape) = (self.place.form(), param.val().dims().to_vec());
+        let mut values = match found.values(&form.in_files(shape.clone())) {
             Ok(values) => values,
             Err(why) => {
                 self.problems.push(format!("`{name}` {why}"));
                 return param;
             }
         };
-        if turned {
-            values = transposed(&values, expected[1]);
-            expected.swap(0, 1);
+        if form != Form::Same {
+            values = transposed(&values, shape[0]);
         }
         param.map(|old| {
-            let new = Tensor::from_data(TensorData::new(values, expected), (&old.device(), DType::F32));
+            let new = Tensor::from_data(TensorData::new(values, shape), (&old.device(), DType::F32));
             // Loaded weights go on learning where fresh ones would.
             new.set_require_grad(old.is_require_grad())
         })

@@ -240,7 +240,7 @@ impl ProxyTask for ClassificationTask<'_> {
         };
         let named = plain.detach().argmax(1).reshape([batch.classes.len()]);
         let accuracy = named.equal(targets.clone()).float().mean();
-        Step { loss: cross_entropy(logits, targets), signals: Some(accuracy) }
+        Step::from(cross_entropy(logits, targets)).with_signals(accuracy)
     }
 
     fn signals(&self) -> &'static [&'static str] {

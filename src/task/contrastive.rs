@@ -199,7 +199,7 @@ impl ProxyTask for ContrastiveTask<'_> {
                 let [first, second]: [Tensor<2>; 2] =
                     [0, 1].map(|view| z.clone().narrow(0, view * count, count));
                 let signal = spread(first.clone());
-                Step { loss: nt_xent(first, second, self.config.temperature), signals: Some(signal) }
+                Step::from(nt_xent(first, second, self.config.temperature)).with_signals(signal)
             }
             Some(predictor) => {
                 let mut images = batch.images;
@@ -210,7 +210,7 @@ impl ProxyTask for ContrastiveTask<'_> {
                 });
                 let p = z.clone().map(|z| predictor.forward(z));
                 let signal = spread(z[0].clone());
-                Step { loss: negative_cosine(p, z), signals: Some(signal) }
+                Step::from(negative_cosine(p, z)).with_signals(signal)
             }
         }
     }

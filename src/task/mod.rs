@@ -34,6 +34,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::audio::ChannelChoice;
 use crate::dataset::{Clip, TrainingClips};
+use crate::nn::cmgan::Below;
 use crate::nn::init::Init;
 use crate::{audio, dataset, files};
 
@@ -198,11 +199,27 @@ pub struct Step {
     pub loss: Tensor<1>,
     /// Means over the batch's examples, one for each of [`ProxyTask::signals`]; no gradient.
     pub signals: Option<Tensor<1>>,
+    /// What goes on where the loss's graph ends, in a network that is trained in segments.
+    pub below: Option<Below>,
 }
 
 impl From<Tensor<1>> for Step {
     fn from(loss: Tensor<1>) -> Self {
-        Self { loss, signals: None }
+        Self { loss, signals: None, below: None }
+    }
+}
+
+impl Step {
+    /// With the rest of the backward pass.
+    #[must_use]
+    pub fn through_segments(self, below: Below) -> Self {
+        Self { below: Some(below), ..self }
+    }
+
+    /// With values for the metrics.
+    #[must_use]
+    pub fn with_signals(self, signals: Tensor<1>) -> Self {
+        Self { signals: Some(signals), ..self }
     }
 }
 

@@ -6,6 +6,7 @@ use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 
 use super::Error;
+use crate::nn::cmgan::Below;
 use crate::nn::precision::Precision;
 use crate::task::host;
 
@@ -66,20 +67,22 @@ pub struct Treatment {
 }
 
 impl Treatment {
-    /// Backward from a part's mean loss over `examples`.
+    /// Backward from a part's mean loss over `examples`, and through what lies below its graph.
     pub fn backward<M: Module>(
         self,
         net: &M,
         gathered: &mut BatchGradients<M>,
-        loss: Tensor<1>,
+        (loss, below): (Tensor<1>, Option<Below>),
         examples: f64,
         scale: LossScale,
     ) {
         // Parts weigh by their examples: the last one may be smaller.
         let weight = if self.accumulate > 1 { examples * scale.scale } else { scale.scale };
         let loss = if weight == 1.0 { loss } else { loss.mul_scalar(weight) };
-        let gradients = GradientsParams::from_grads(loss.backward(), net);
-        gathered.sum.accumulate(net, gradients);
+        let mut gradients = loss.backward();
+        let of_segments = below.map(|below| below.gradients(&mut gradients)).unwrap_or_default();
+        gathered.sum.accumulate(net, GradientsParams::from_grads(gradients, net));
+        of_segments.into_iter().for_each(|of| gathered.sum.accumulate(net, of));
         gathered.examples += examples;
         gathered.parts += 1;
     }
@@ -174,7 +177,7 @@ mod tests {
         let mut first = 0;
         for &part in parts {
             let loss = net.forward(x.clone().narrow(0, first, part)).square().mean();
-            treatment.backward(&net, &mut gathered, loss, part as f64, scale);
+            treatment.backward(&net, &mut gathered, (loss, None), part as f64, scale);
             first += part;
         }
         let found = treatment.finish(&net, &mut gathered, &mut scale).unwrap().unwrap();

@@ -227,7 +227,8 @@ impl<T: ProxyTask> Training<'_, T> {
             let examples = self.task.examples(&batch) as f64;
             let step = self.task.step(&state.net, batch, device);
             pending.steps.push((step.loss.clone().detach(), step.signals, examples));
-            treatment.backward(&state.net, &mut gathered, step.loss, examples, state.loss_scale);
+            let from = (step.loss, step.below);
+            treatment.backward(&state.net, &mut gathered, from, examples, state.loss_scale);
             state.batch += 1;
             let whole = state.batch.is_multiple_of(accumulate) || state.batch == batches.end;
             if whole

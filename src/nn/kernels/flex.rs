@@ -6,14 +6,14 @@ use burn::tensor::{DType, Shape, TensorData};
 
 use super::conv::{self, ConvShape};
 use super::slices::AdamWStep;
-use super::{ConvSteps, Kernels, dense, slices};
+use super::{ConvSteps, Fused, Kernels, Several, dense, slices, stretches};
 
 /// A contiguous tensor's values.
-fn values(tensor: &FlexTensor) -> &[f32] {
+pub(super) fn values(tensor: &FlexTensor) -> &[f32] {
     tensor.storage::<f32>()
 }
 
-fn contiguous(tensor: FlexTensor) -> FlexTensor {
+pub(super) fn contiguous(tensor: FlexTensor) -> FlexTensor {
     debug_assert_eq!(tensor.dtype(), DType::F32);
     // A view of a part of a buffer may be contiguous too, and `storage` is the whole buffer.
     let whole = tensor.layout().start_offset() == 0
@@ -27,12 +27,12 @@ fn dims(tensor: &FlexTensor) -> [usize; 2] {
     [shape[0], shape[1]]
 }
 
-fn tensor(values: Vec<f32>, shape: impl Into<Shape>) -> FlexTensor {
+pub(super) fn tensor(values: Vec<f32>, shape: impl Into<Shape>) -> FlexTensor {
     FlexTensor::from_data(TensorData::new(values, shape))
 }
 
 /// The sizes of a convolution.
-fn conv_shape(x: &FlexTensor, weight: &FlexTensor, steps: ConvSteps) -> ConvShape {
+pub(super) fn conv_shape(x: &FlexTensor, weight: &FlexTensor, steps: ConvSteps) -> ConvShape {
     let (x, weight) = (x.layout().shape(), weight.layout().shape());
     assert_eq!(x[1], weight[1], "an input of other channels than the layer's");
     ConvShape {
@@ -149,6 +149,24 @@ impl Kernels for Flex {
         let (x, target) = (values(&x), values(&target));
         let step = values(&gradient)[0] / x.len() as f32;
         tensor(slices::mean_absolute_error_backward(x, target, step), shape)
+    }
+
+    fn fused(stretch: Fused, inputs: Several<Self>, keep: bool) -> (FlexTensor, Vec<FlexTensor>) {
+        stretches::forward(stretch, inputs.0, keep)
+    }
+
+    fn fused_backward(
+        stretch: Fused,
+        inputs: Several<Self>,
+        kept: Several<Self>,
+        gradient: FlexTensor,
+        at_first: bool,
+    ) -> Vec<Option<FlexTensor>> {
+        stretches::backward(stretch, inputs.0, kept.0, gradient, at_first)
+    }
+
+    fn batch_statistics(x: FlexTensor) -> (FlexTensor, FlexTensor) {
+        stretches::batch_statistics(x)
     }
 
     fn adamw(

@@ -9,7 +9,7 @@ use burn::backend::autodiff::{self, NodeId};
 use burn::backend::tensor::FloatTensor;
 
 use super::slices::AdamWStep;
-use super::{ConvSteps, Kernels};
+use super::{ConvSteps, Fused, Kernels, Several};
 
 impl<B: Kernels, C: CheckpointStrategy> Kernels for Autodiff<B, C> {
     fn linear(x: FloatTensor<Self>, weight: FloatTensor<Self>, bias: FloatTensor<Self>) -> FloatTensor<Self> {
@@ -115,6 +115,40 @@ impl<B: Kernels, C: CheckpointStrategy> Kernels for Autodiff<B, C> {
         unreachable!("gradients of gradients are not recorded")
     }
 
+    fn fused(
+        stretch: Fused,
+        inputs: Several<Self>,
+        _keep: bool,
+    ) -> (FloatTensor<Self>, Vec<FloatTensor<Self>>) {
+        // The number of parents is part of a step's type.
+        let inputs = inputs.0;
+        let output = match inputs.len() {
+            3 => fused::<B, C, 3>(stretch, inputs),
+            4 => fused::<B, C, 4>(stretch, inputs),
+            5 => fused::<B, C, 5>(stretch, inputs),
+            7 => fused::<B, C, 7>(stretch, inputs),
+            8 => fused::<B, C, 8>(stretch, inputs),
+            21 => fused::<B, C, 21>(stretch, inputs),
+            other => unreachable!("no stretch has {other} inputs"),
+        };
+        (output, Vec::new())
+    }
+
+    fn fused_backward(
+        _stretch: Fused,
+        _inputs: Several<Self>,
+        _kept: Several<Self>,
+        _gradient: FloatTensor<Self>,
+        _at_first: bool,
+    ) -> Vec<Option<FloatTensor<Self>>> {
+        unreachable!("gradients of gradients are not recorded")
+    }
+
+    fn batch_statistics(x: FloatTensor<Self>) -> (FloatTensor<Self>, FloatTensor<Self>) {
+        let (mean, variance) = B::batch_statistics(x.into_primitive());
+        (FloatTensor::<Self>::new(mean), FloatTensor::<Self>::new(variance))
+    }
+
     fn adamw(
         _parameter: FloatTensor<Self>,
         _gradient: FloatTensor<Self>,
@@ -123,6 +157,47 @@ impl<B: Kernels, C: CheckpointStrategy> Kernels for Autodiff<B, C> {
         _step: AdamWStep,
     ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>) {
         unreachable!("an optimiser moves parameters outside the graph")
+    }
+}
+
+/// A stretch of `N` inputs in the graph.
+fn fused<B: Kernels, C: CheckpointStrategy, const N: usize>(
+    stretch: Fused,
+    inputs: Vec<FloatTensor<Autodiff<B, C>>>,
+) -> FloatTensor<Autodiff<B, C>> {
+    let parents: [_; N] = std::array::from_fn(|index| inputs[index].node());
+    let primitives = |inputs: Vec<FloatTensor<Autodiff<B, C>>>| {
+        Several(inputs.into_iter().map(FloatTensor::<Autodiff<B, C>>::into_primitive).collect())
+    };
+    match Stretch.prepare::<C>(parents).compute_bound().stateful() {
+        OpsKind::Tracked(mut prep) => {
+            let nodes = inputs.iter().map(|input| prep.checkpoint(input)).collect();
+            let (output, kept) = B::fused(stretch, primitives(inputs), true);
+            prep.finish((stretch, nodes, kept), output)
+        }
+        OpsKind::UnTracked(prep) => prep.finish(B::fused(stretch, primitives(inputs), false).0),
+    }
+}
+
+#[derive(Debug)]
+struct Stretch;
+
+impl<B: Kernels, const N: usize> Backward<B, N> for Stretch {
+    /// Inputs, and what else was kept.
+    type State = (Fused, Vec<NodeId>, Vec<FloatTensor<B>>);
+
+    fn backward(self, ops: Ops<Self::State, N>, grads: &mut Gradients, checkpointer: &mut Checkpointer) {
+        let gradient = grads.consume::<B>(&ops.node);
+        let (stretch, nodes, kept) = ops.state;
+        let inputs =
+            nodes.into_iter().map(|node| checkpointer.retrieve_node_output::<FloatTensor<B>>(node)).collect();
+        let at_first = ops.parents.first().is_some_and(Option::is_some);
+        let found = B::fused_backward(stretch, Several(inputs), Several(kept), gradient, at_first);
+        for (parent, gradient) in ops.parents.into_iter().zip(found) {
+            if let Some((parent, gradient)) = parent.zip(gradient) {
+                grads.register::<B>(parent.id, gradient);
+            }
+        }
     }
 }
 

@@ -16,12 +16,12 @@ const LANES: usize = 16;
 
 /// Per channel, what normalisation with given statistics needs.
 pub struct Norm<'a> {
-    mean: &'a [f32],
-    bias: &'a [f32],
+    pub(super) mean: &'a [f32],
+    pub(super) bias: &'a [f32],
     /// 1 / sqrt(variance + epsilon).
-    inverse: Vec<f32>,
+    pub(super) inverse: Vec<f32>,
     /// weight · inverse.
-    gain: Vec<f32>,
+    pub(super) gain: Vec<f32>,
 }
 
 impl<'a> Norm<'a> {
@@ -49,7 +49,7 @@ fn with_avx2<R>(work: impl FnOnce() -> R) -> R {
 
 /// Sums over rows, block by block, of what `add_row` adds for each row.
 #[inline(always)]
-fn column_sums(rows: usize, width: usize, mut add_row: impl FnMut(usize, &mut [f32])) -> Vec<f32> {
+pub(super) fn column_sums(rows: usize, width: usize, mut add_row: impl FnMut(usize, &mut [f32])) -> Vec<f32> {
     let mut total = vec![0.0_f32; width];
     let mut block = vec![0.0_f32; width];
     for first in (0..rows).step_by(BLOCK_ROWS) {

@@ -5,6 +5,7 @@
 //! Every size, rate and setting is read from the files: any folder of the same layout does.
 
 mod checkpoints;
+mod cmgan;
 mod metrics;
 mod mixing;
 mod official;
@@ -12,6 +13,7 @@ mod resnet;
 mod signal;
 mod stats;
 mod study_tables;
+mod tensors;
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};

@@ -12,13 +12,14 @@ use asdbench::nn::linear::Linear;
 use asdbench::nn::loss::{cross_entropy, negative_cosine, nt_xent};
 use asdbench::nn::resnet::{Backbone, Block, ResNet, ResNetSize};
 use asdbench::nn::weights;
-use burn::module::{Module, ModuleVisitor, Param};
-use burn::tensor::{Device, Gradients, Int, Tensor, TensorData};
+use burn::module::Module;
+use burn::tensor::{Device, Int, Tensor};
 use ndarray::{Array1, ArrayD};
 use ndarray_npy::read_npy;
 use safetensors::tensor::{Dtype, TensorView};
 use serde_json::Value;
 
+use super::tensors::{array, gradients_by_name, host, state, tensor, worst};
 use super::{files_ending, folder, report};
 
 /// The README's tolerances.
@@ -27,60 +28,9 @@ const SLIM: f64 = 2e-3;
 const LOSS: f64 = 1e-6;
 const LOSS_GRADIENT: f64 = 1e-4;
 
-fn array(path: &Path) -> ArrayD<f32> {
-    read_npy(path).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
-}
-
 fn json(path: &Path) -> Value {
     let text = fs::read_to_string(path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
     serde_json::from_str(&text).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
-}
-
-fn tensor<const D: usize>(array: &ArrayD<f32>, device: &Device) -> Tensor<D> {
-    let values: Vec<f32> = array.iter().copied().collect();
-    Tensor::from_data(TensorData::new(values, array.shape().to_vec()), device)
-}
-
-fn host<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
-    tensor.into_data().try_into_vec().unwrap()
-}
-
-/// Largest |found - expected| - rtol·|expected|.
-fn worst(found: &[f32], expected: impl IntoIterator<Item = f32>, rtol: f64) -> f64 {
-    let expected: Vec<f32> = expected.into_iter().collect();
-    assert_eq!(found.len(), expected.len());
-    let excess = |(a, b): (&f32, &f32)| f64::from((a - b).abs()) - rtol * f64::from(b.abs());
-    found.iter().zip(&expected).map(excess).fold(f64::MIN, f64::max)
-}
-
-/// Values of every parameter by its PyTorch name.
-fn state<M: Module>(net: &M) -> BTreeMap<String, Vec<f32>> {
-    let file = Checkpoint::from_bytes(weights::to_safetensors(net, String::new()).unwrap()).unwrap();
-    let tensors = file.tensors(&[]).unwrap();
-    tensors.iter().map(|(name, tensor)| (name.to_owned(), tensor.to_f32().unwrap())).collect()
-}
-
-/// Gradients of every parameter by its name.
-struct Named<'a> {
-    gradients: &'a Gradients,
-    names: Vec<String>,
-    found: BTreeMap<String, Vec<f32>>,
-}
-
-impl ModuleVisitor for Named<'_> {
-    fn enter_module(&mut self, name: &str, _kind: &str) {
-        self.names.push(name.to_owned());
-    }
-
-    fn exit_module(&mut self, _name: &str, _kind: &str) {
-        self.names.pop();
-    }
-
-    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-        if let Some(gradient) = param.val().grad(self.gradients) {
-            self.found.insert(self.names.join("."), host(gradient));
-        }
-    }
 }
 
 #[test]
@@ -124,13 +74,12 @@ fn blocks_are_torchvisions_in_both_modes_with_their_gradients() {
         // rtol 1e-3, atol 1e-6.
         let error = worst(&host(x.grad(&gradients).unwrap()), array(&at("_grad_in.npy")), 1e-3);
         assert!(error <= 1e-6, "{name}: gradient of the input: {error}");
-        let mut named = Named { gradients: &gradients, names: Vec::new(), found: BTreeMap::new() };
-        net.visit(&mut named);
+        let named = gradients_by_name(&net, &gradients);
         let expected = Checkpoint::open(&at("_grads.safetensors")).unwrap();
         let expected = expected.tensors(&[]).unwrap();
         assert!(expected.len() >= 6, "{name}: {} gradients", expected.len());
         for (parameter, gradient) in expected.iter() {
-            let error = worst(&named.found[parameter], gradient.to_f32().unwrap(), 1e-3);
+            let error = worst(&named[parameter], gradient.to_f32().unwrap(), 1e-3);
             assert!(error <= 1e-6, "{name}: gradient of {parameter}: {error}");
         }
 

@@ -8,12 +8,16 @@ use rayon::prelude::*;
 
 use super::lanes::{LANES, Lanes, Processor};
 use super::layout::{Axis, Band, Layout, Tap, bands, fill_all};
+use super::maps::Stack;
 use super::products::{self, Rows, Term};
 use super::scratch;
 use part::{Job, PartOfJob};
 
-/// Values of laid out source that one core works on at a time: half of a 2 MB cache of its own.
-const SOURCE_VALUES: usize = 352 << 10;
+/// Values of laid out source that one core works on at a time: a third of a 2 MB cache of its own, beside sums and
+/// weights; a tenth faster than twice as many on maps of 321 × 201 positions.
+const SOURCE_VALUES: usize = 160 << 10;
+/// The same where the weights are the larger part, which are packed anew for every band.
+const SOURCE_VALUES_OF_LARGE_WEIGHTS: usize = 352 << 10;
 /// Parts of work that are enough for many cores.
 const PARTS: usize = 8;
 /// Channels below which it does not pay to lay out the same source twice.
@@ -41,11 +45,13 @@ pub struct Target {
     pub first_row: usize,
     pub row_step: usize,
     pub column_phases: usize,
+    /// To what is there already.
+    pub add: bool,
 }
 
 pub struct Gather<'a> {
     /// `[batch, channels, rows.source, columns.source]`
-    pub source: &'a [f32],
+    pub source: Stack<'a>,
     pub batch: usize,
     pub channels: usize,
     pub outputs: usize,
@@ -70,13 +76,20 @@ impl Shared {
     pub fn new(out: *mut f32) -> Self {
         Self(out)
     }
+
+    /// # Safety
+    /// There must be room for `count` values that nobody else writes or reads meanwhile.
+    pub unsafe fn clear(self, count: usize) {
+        // SAFETY: as promised by the caller; a zero is all bits zero.
+        unsafe { self.0.write_bytes(0, count) };
+    }
 }
 
 /// How the source is read.
-enum Source {
+enum Source<'a> {
     Laid(Layout),
     /// In its own place, as one row.
-    InPlace,
+    InPlace(&'a [f32]),
 }
 
 struct Part {
@@ -86,29 +99,35 @@ struct Part {
     outputs: Range<usize>,
 }
 
-impl Gather<'_> {
+impl<'a> Gather<'a> {
     /// Kernels of one position without stride or padding: no output reads outside, and no two read the same.
-    fn in_place(&self) -> bool {
+    fn in_place(&self) -> Option<&'a [f32]> {
         let plain = |axis: &Axis| {
             axis.stride == 1 && axis.source == axis.outputs && axis.taps.len() == 1 && axis.taps[0].at == 0
         };
-        plain(&self.rows)
+        let fit = plain(&self.rows)
             && plain(&self.columns)
             && self.target.column_phases == 1
             && self.target.row_step == 1
-            && self.rows.outputs * self.columns.outputs >= LANES
+            && self.rows.outputs * self.columns.outputs >= LANES;
+        self.source.plain().filter(|_| fit)
     }
 
-    fn plan(&self) -> (Vec<Band>, Source) {
+    fn plan(&self) -> (Vec<Band>, Source<'a>) {
         // Images go together so that weights are packed for all of them at once: where weights are the larger part.
         let together = self.weights.values.len();
-        if !self.in_place() {
+        let values = if together > SOURCE_VALUES_OF_LARGE_WEIGHTS {
+            SOURCE_VALUES_OF_LARGE_WEIGHTS
+        } else {
+            SOURCE_VALUES
+        };
+        let Some(source) = self.in_place() else {
             let (bands, layout) =
-                bands(&self.rows, &self.columns, self.channels, self.batch, [SOURCE_VALUES, together]);
+                bands(&self.rows, &self.columns, self.channels, self.batch, [values, together]);
             return (bands, Source::Laid(layout));
-        }
+        };
         let positions = self.rows.outputs * self.columns.outputs;
-        let fit = (SOURCE_VALUES / self.channels.max(1)).max(TILE_VECTORS * LANES);
+        let fit = (values / self.channels.max(1)).max(TILE_VECTORS * LANES);
         let (images, length) = if positions <= fit {
             (1 << (fit / positions).clamp(1, self.batch.max(1)).ilog2(), positions)
         } else {
@@ -122,14 +141,14 @@ impl Gather<'_> {
                 bands.push(Band { images: start..self.batch.min(start + images), first, rows });
             }
         }
-        (bands, Source::InPlace)
+        (bands, Source::InPlace(source))
     }
 
     /// Writes every output that this gather has.
     ///
     /// # Safety
-    /// `out` must have room for `[batch, outputs, target.height, target.width]`, and nobody else may write or read the
-    /// target's rows meanwhile.
+    /// `out` must have room for `[batch, outputs, target.height, target.width]`, of values with `target.add`, and nobody
+    /// else may write or read the target's rows meanwhile.
     pub unsafe fn write(&self, processor: Processor, out: Shared) {
         let (bands, source) = self.plan();
         let cuts = PARTS.div_ceil(bands.len().max(1)).min(self.outputs / PART_CHANNELS).max(1);
@@ -137,7 +156,7 @@ impl Gather<'_> {
         let laid_images = bands.first().map_or(0, |band| band.images.len());
         let (laid, laid_stride) = match &source {
             Source::Laid(layout) if channels < self.outputs => {
-                (Some(fill_all(layout, self.source, self.channels, &bands)), self.channels * layout.channel)
+                (Some(fill_all(layout, &self.source, self.channels, &bands)), self.channels * layout.channel)
             }
             _ => (None, 0),
         };
@@ -161,10 +180,10 @@ impl Gather<'_> {
     }
 
     /// The terms of each sum of an output phase.
-    fn terms(&self, source: &Source, phase: usize) -> Vec<Term> {
+    fn terms(&self, source: &Source<'_>, phase: usize) -> Vec<Term> {
         let (channel, offset): (usize, Box<dyn Fn(Tap, Tap) -> usize>) = match source {
             Source::Laid(layout) => (layout.channel, Box::new(|row, column| layout.offset(row, column))),
-            Source::InPlace => (self.rows.source * self.columns.source, Box::new(|_, _| 0)),
+            Source::InPlace(_) => (self.rows.source * self.columns.source, Box::new(|_, _| 0)),
         };
         let mut taps = Vec::new();
         for row in &self.rows.taps {

@@ -10,6 +10,7 @@ use std::ptr;
 
 use super::super::parts::filled;
 use super::lanes::LANES;
+use super::maps::Stack;
 
 /// One axis: output `i` reads the source at `i · stride + at` for every tap, where the source has such a position.
 #[derive(Clone, Debug)]
@@ -134,17 +135,16 @@ impl Layout {
         (row_phase * self.columns.of.len() + column_phase) * self.plane + slot * self.row_stride + column
     }
 
-    /// Lays out the channels `source` of one image for the band that starts at row `first` of the outputs, in `out` of
-    /// zeros.
+    /// Lays out all channels of one image for the band that starts at row `first` of the outputs, in `out` of zeros.
     #[inline(always)]
-    pub fn fill(&self, source: &[f32], first: usize, out: &mut [f32]) {
+    pub fn fill(&self, source: &Stack<'_>, image: usize, first: usize, out: &mut [f32]) {
         let [height, width] = self.source;
         let output = (first * self.row_stride_in_source) as isize;
         let rows: Vec<_> =
             (0..self.rows.of.len()).map(|phase| self.rows.inside(phase, output, height)).collect();
         let columns: Vec<_> =
             (0..self.columns.of.len()).map(|phase| self.columns.inside(phase, 0, width)).collect();
-        for (source, out) in source.chunks_exact(height * width).zip(out.chunks_exact_mut(self.channel)) {
+        for ((source, activation), out) in source.planes(image).zip(out.chunks_exact_mut(self.channel)) {
             let mut planes = out.chunks_exact_mut(self.plane);
             for &(top, bottom, origin) in &rows {
                 for (&(start, end, left), plane) in columns.iter().zip(&mut planes) {
@@ -155,7 +155,11 @@ impl Layout {
                     for slot in top..bottom {
                         let row = (origin + (slot * self.rows.step) as isize) as usize;
                         let source = &source[row * width..][from..width];
-                        copy(source, self.columns.step, &mut plane[slot * self.row_stride..][start..end]);
+                        let out = &mut plane[slot * self.row_stride..][start..end];
+                        copy(source, self.columns.step, out);
+                        if let Some(activation) = activation {
+                            out.iter_mut().for_each(|value| *value = activation.apply(*value));
+                        }
                     }
                 }
             }
@@ -184,9 +188,8 @@ fn copy(source: &[f32], step: usize, out: &mut [f32]) {
 
 /// What [`Layout::fill`] makes of every band of a batch, one band behind the other, each with room for as many images as
 /// the first has: for bands that several parts of the work read.
-pub fn fill_all(layout: &Layout, source: &[f32], channels: usize, bands: &[Band]) -> Vec<f32> {
-    let [height, width] = layout.source;
-    let (image, stride) = (channels * height * width, channels * layout.channel);
+pub fn fill_all(layout: &Layout, source: &Stack<'_>, channels: usize, bands: &[Band]) -> Vec<f32> {
+    let stride = channels * layout.channel;
     let images = bands.first().map_or(0, |band| band.images.len());
     let count = bands.len() * images * stride;
     // SAFETY: each part is filled with zeros, whole, before anything else.
@@ -195,10 +198,10 @@ pub fn fill_all(layout: &Layout, source: &[f32], channels: usize, bands: &[Band]
         filled(count + LANES, stride, |index, laid| {
             laid.fill(MaybeUninit::new(0.0));
             let Some(band) = bands.get(index / images.max(1)) else { return };
-            let Some(image_index) = band.images.clone().nth(index % images) else { return };
+            let Some(image) = band.images.clone().nth(index % images) else { return };
             // SAFETY: written above, and a `MaybeUninit<f32>` lies in memory as an `f32`.
             let laid = &mut *(ptr::from_mut(laid) as *mut [f32]);
-            layout.fill(&source[image_index * image..][..image], band.first, laid);
+            layout.fill(source, image, band.first, laid);
         })
     }
 }

@@ -4,122 +4,69 @@
 //! any number of threads. They may differ between processors, whose multiply-add rounds once or twice.
 
 mod gather;
-mod lanes;
+pub(super) mod lanes;
 mod layout;
+mod maps;
 mod of_weight;
-mod products;
-mod scratch;
+pub(super) mod products;
+pub(super) mod scratch;
+mod shape;
+mod sums;
 #[cfg(test)]
 mod tests;
 
+use std::ops::Range;
+
 use gather::{Gather, Shared, Target, Weights};
 use lanes::Processor;
-use layout::{Axis, Tap};
+use layout::Axis;
 use of_weight::OfWeight;
 
-/// Sizes of a convolution; pairs are (height, width).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ConvShape {
-    pub batch: usize,
-    pub in_channels: usize,
-    pub out_channels: usize,
-    pub in_height: usize,
-    pub in_width: usize,
-    pub kernel: [usize; 2],
-    pub stride: [usize; 2],
-    /// Zeros before and after each axis.
-    pub padding: [[usize; 2]; 2],
-    pub dilation: [usize; 2],
-}
-
-impl ConvShape {
-    /// Height and width of the result; zero where the kernel does not fit.
-    pub fn output(&self) -> [usize; 2] {
-        [self.outputs(0), self.outputs(1)]
-    }
-
-    fn input(&self, axis: usize) -> usize {
-        [self.in_height, self.in_width][axis]
-    }
-
-    fn outputs(&self, axis: usize) -> usize {
-        let padded = self.input(axis) + self.padding[axis][0] + self.padding[axis][1];
-        let reach = (self.kernel[axis] - 1) * self.dilation[axis] + 1;
-        if padded < reach { 0 } else { (padded - reach) / self.stride[axis] + 1 }
-    }
-
-    fn taps(&self) -> usize {
-        self.kernel[0] * self.kernel[1]
-    }
-
-    /// Sizes of the input, the weight and the result.
-    fn sizes(&self) -> [usize; 3] {
-        let [height, width] = self.output();
-        [
-            self.batch * self.in_channels * self.in_height * self.in_width,
-            self.out_channels * self.in_channels * self.taps(),
-            self.batch * self.out_channels * height * width,
-        ]
-    }
-
-    /// What each output reads.
-    fn forward_axis(&self, axis: usize) -> Axis {
-        let tap = |kernel: usize| Tap {
-            at: (kernel * self.dilation[axis]) as isize - self.padding[axis][0] as isize,
-            kernel,
-            phase: 0,
-        };
-        Axis {
-            source: self.input(axis),
-            outputs: self.outputs(axis),
-            stride: self.stride[axis],
-            taps: (0..self.kernel[axis]).map(tap).collect(),
-        }
-    }
-
-    /// What the gradient of each input reads: input `i · stride + phase` reads outputs `i + at`.
-    fn backward_axis(&self, axis: usize) -> Axis {
-        let stride = self.stride[axis] as isize;
-        let tap = |kernel: usize| {
-            let distance = self.padding[axis][0] as isize - (kernel * self.dilation[axis]) as isize;
-            // The phase that makes `phase + distance` a multiple of the stride.
-            let phase = (-distance).rem_euclid(stride);
-            Tap { at: (phase + distance) / stride, kernel, phase: phase as usize }
-        };
-        Axis {
-            source: self.outputs(axis),
-            outputs: self.input(axis).div_ceil(self.stride[axis]),
-            stride: 1,
-            taps: (0..self.kernel[axis]).map(tap).collect(),
-        }
-    }
-
-    fn check(&self) {
-        let positive = [self.kernel, self.stride, self.dilation].as_flattened().iter().all(|size| *size > 0);
-        assert!(positive, "a convolution with a kernel, stride or dilation of zero: {self:?}");
-    }
-}
+pub use maps::{Activation, ChannelActivation, Maps, Stack};
+pub use products::with_vectors;
+pub use shape::ConvShape;
+pub use sums::{backward_bias, sums};
 
 /// `x` `[batch, in, height, width]` with `weight` `[out, in, kernel]` and `bias` `[out]`: `[batch, out, height, width]`.
 pub fn forward(x: &[f32], weight: &[f32], bias: Option<&[f32]>, shape: &ConvShape) -> Vec<f32> {
-    forward_on(Processor::at_hand(), x, weight, bias, shape)
+    forward_on(Processor::at_hand(), &[plain(x, shape)], weight, bias, shape)
+}
+
+/// [`forward`] of maps that are stacked along the input's channels.
+pub fn forward_of_maps(
+    maps: &[Maps<'_>],
+    weight: &[f32],
+    bias: Option<&[f32]>,
+    shape: &ConvShape,
+) -> Vec<f32> {
+    forward_on(Processor::at_hand(), maps, weight, bias, shape)
+}
+
+fn plain<'a>(x: &'a [f32], shape: &ConvShape) -> Maps<'a> {
+    Maps { values: x, channels: shape.in_channels, activation: None }
+}
+
+fn stack<'a>(maps: &'a [Maps<'a>], shape: &ConvShape) -> Stack<'a> {
+    let stack = Stack { maps, plane: shape.in_height * shape.in_width };
+    assert!(stack.fits(shape.batch, shape.in_channels), "values that do not fit {shape:?}");
+    stack
 }
 
 fn forward_on(
     processor: Processor,
-    x: &[f32],
+    maps: &[Maps<'_>],
     weight: &[f32],
     bias: Option<&[f32]>,
     shape: &ConvShape,
 ) -> Vec<f32> {
     shape.check();
     let fit = bias.is_none_or(|bias| bias.len() == shape.out_channels);
-    let [inputs, weights, outputs] = shape.sizes();
-    assert!(fit && [x.len(), weight.len()] == [inputs, weights], "values that do not fit {shape:?}");
+    let [_, weights, outputs] = shape.sizes();
+    assert!(fit && weight.len() == weights, "values that do not fit {shape:?}");
     let taps = shape.taps();
     let [height, width] = shape.output();
     let gather = Gather {
-        source: x,
+        source: stack(maps, shape),
         batch: shape.batch,
         channels: shape.in_channels,
         outputs: shape.out_channels,
@@ -133,10 +80,16 @@ fn forward_on(
             taps,
         },
         bias,
-        target: Target { height, width, first_row: 0, row_step: 1, column_phases: 1 },
+        target: Target { height, width, first_row: 0, row_step: 1, column_phases: 1, add: false },
     };
+    let mut values = Vec::with_capacity(outputs);
+    if outputs > 0 {
+        // SAFETY: the capacity is that of the whole result, and nobody else knows of it.
+        unsafe { gather.write(processor, Shared::new(values.as_mut_ptr())) };
+    }
     // SAFETY: one gather without phases has every row, and its columns are all of a row.
-    unsafe { written(outputs, processor, &[gather]) }
+    unsafe { values.set_len(outputs) };
+    values
 }
 
 /// The gradient of [`forward`] at `x`, from `gradient` at its result.
@@ -145,20 +98,67 @@ pub fn backward_input(gradient: &[f32], weight: &[f32], shape: &ConvShape) -> Ve
 }
 
 fn backward_input_on(processor: Processor, gradient: &[f32], weight: &[f32], shape: &ConvShape) -> Vec<f32> {
+    let [inputs, ..] = shape.sizes();
+    let mut values = Vec::with_capacity(inputs);
+    // SAFETY: the capacity is that of the whole result, which is written, whole, by nobody else.
+    unsafe {
+        let (out, channels) = (Shared::new(values.as_mut_ptr()), 0..shape.in_channels);
+        write_backward_input(processor, gradient, weight, shape, channels, false, out);
+        values.set_len(inputs);
+    }
+    values
+}
+
+/// [`backward_input`] at some channels of `x`, into `out` `[batch, channels, height, width]`; with `add`, added to what is
+/// there.
+pub fn backward_input_into(
+    gradient: &[f32],
+    weight: &[f32],
+    shape: &ConvShape,
+    channels: Range<usize>,
+    add: bool,
+    out: &mut [f32],
+) {
+    let count = shape.batch * channels.len() * shape.in_height * shape.in_width;
+    assert!(channels.end <= shape.in_channels && out.len() == count, "values that do not fit {shape:?}");
+    let (processor, out) = (Processor::at_hand(), Shared::new(out.as_mut_ptr()));
+    // SAFETY: `out` has the size of the result, is lent to nobody else, and holds values.
+    unsafe { write_backward_input(processor, gradient, weight, shape, channels, add, out) };
+}
+
+/// # Safety
+/// `out` must have room for the result, and values with `add`; nobody else may write or read it meanwhile.
+unsafe fn write_backward_input(
+    processor: Processor,
+    gradient: &[f32],
+    weight: &[f32],
+    shape: &ConvShape,
+    channels: Range<usize>,
+    add: bool,
+    out: Shared,
+) {
     shape.check();
-    let [inputs, weights, outputs] = shape.sizes();
+    let [_, weights, outputs] = shape.sizes();
     assert!([gradient.len(), weight.len()] == [outputs, weights], "values that do not fit {shape:?}");
+    let count = shape.batch * channels.len() * shape.in_height * shape.in_width;
+    if count == 0 {
+        return;
+    }
     if outputs == 0 {
-        return vec![0.0; inputs];
+        // SAFETY: as promised by the caller.
+        unsafe { out.clear(if add { 0 } else { count }) };
+        return;
     }
     let taps = shape.taps();
     let (rows, columns) = (shape.backward_axis(0), shape.backward_axis(1));
-    let gathers: Vec<Gather> = (0..shape.stride[0].min(shape.in_height))
-        .map(|phase| Gather {
-            source: gradient,
+    let [height, width] = shape.output();
+    let maps = [Maps { values: gradient, channels: shape.out_channels, activation: None }];
+    for phase in 0..shape.stride[0].min(shape.in_height) {
+        let gather = Gather {
+            source: Stack { maps: &maps, plane: height * width },
             batch: shape.batch,
             channels: shape.out_channels,
-            outputs: shape.in_channels,
+            outputs: channels.len(),
             rows: Axis {
                 outputs: (shape.in_height - phase).div_ceil(shape.stride[0]),
                 taps: rows.taps.iter().filter(|tap| tap.phase == phase).copied().collect(),
@@ -166,7 +166,7 @@ fn backward_input_on(processor: Processor, gradient: &[f32], weight: &[f32], sha
             },
             columns: columns.clone(),
             weights: Weights {
-                values: weight,
+                values: &weight[channels.start * taps..],
                 output: taps,
                 channel: shape.in_channels * taps,
                 width: shape.kernel[1],
@@ -179,42 +179,39 @@ fn backward_input_on(processor: Processor, gradient: &[f32], weight: &[f32], sha
                 first_row: phase,
                 row_step: shape.stride[0],
                 column_phases: shape.stride[1],
+                add,
             },
-        })
-        .collect();
-    // SAFETY: every row has one phase, and every gather all phases of columns.
-    unsafe { written(inputs, processor, &gathers) }
-}
-
-/// # Safety
-/// Together the gathers must write every one of `count` values.
-unsafe fn written(count: usize, processor: Processor, gathers: &[Gather]) -> Vec<f32> {
-    let mut values = Vec::with_capacity(count);
-    if count > 0 {
-        for gather in gathers {
-            // SAFETY: the capacity is that of the whole result, and nobody else knows of it.
-            unsafe { gather.write(processor, Shared::new(values.as_mut_ptr())) };
-        }
+        };
+        // SAFETY: as promised by the caller. Every row has one phase, and every gather all phases of columns.
+        unsafe { gather.write(processor, out) };
     }
-    // SAFETY: the caller promises that all of it was written.
-    unsafe { values.set_len(count) };
-    values
 }
 
 /// The gradient of [`forward`] at its weight.
 pub fn backward_weight(x: &[f32], gradient: &[f32], shape: &ConvShape) -> Vec<f32> {
-    backward_weight_on(Processor::at_hand(), x, gradient, shape)
+    backward_weight_on(Processor::at_hand(), &[plain(x, shape)], gradient, shape)
 }
 
-fn backward_weight_on(processor: Processor, x: &[f32], gradient: &[f32], shape: &ConvShape) -> Vec<f32> {
+/// The gradient of [`forward_of_maps`] at its weight.
+pub fn backward_weight_of_maps(maps: &[Maps<'_>], gradient: &[f32], shape: &ConvShape) -> Vec<f32> {
+    backward_weight_on(Processor::at_hand(), maps, gradient, shape)
+}
+
+fn backward_weight_on(
+    processor: Processor,
+    maps: &[Maps<'_>],
+    gradient: &[f32],
+    shape: &ConvShape,
+) -> Vec<f32> {
     shape.check();
     let [inputs, weights, outputs] = shape.sizes();
-    assert!([x.len(), gradient.len()] == [inputs, outputs], "values that do not fit {shape:?}");
+    let source = stack(maps, shape);
+    assert!(gradient.len() == outputs, "values that do not fit {shape:?}");
     if inputs * outputs == 0 {
         return vec![0.0; weights];
     }
     let of = OfWeight {
-        source: x,
+        source,
         gradient,
         batch: shape.batch,
         channels: shape.in_channels,

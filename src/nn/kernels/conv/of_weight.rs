@@ -9,6 +9,7 @@ use rayon::prelude::*;
 
 use super::lanes::{LANES, Lanes, Processor};
 use super::layout::{Axis, Band, Layout, bands, fill_all};
+use super::maps::Stack;
 use super::products::{self, Rows, Work};
 use super::scratch;
 use part::Part;
@@ -28,7 +29,7 @@ const TILE_TAPS: usize = 6;
 
 pub struct OfWeight<'a> {
     /// `[batch, channels, rows.source, columns.source]`
-    pub source: &'a [f32],
+    pub source: Stack<'a>,
     /// `[batch, outputs, rows.outputs, columns.outputs]`
     pub gradient: &'a [f32],
     pub batch: usize,
@@ -40,7 +41,7 @@ pub struct OfWeight<'a> {
 
 /// How pixels are found in the source.
 struct View {
-    /// Where there is padding.
+    /// Where there is padding, or the source is not one slice.
     layout: Option<Layout>,
     channel: usize,
     row_stride: usize,
@@ -116,7 +117,7 @@ impl OfWeight<'_> {
     }
 
     fn plan(&self) -> (Vec<Band>, View) {
-        if !self.inside() {
+        if !self.inside() || self.source.plain().is_none() {
             let (bands, layout) =
                 bands(&self.rows, &self.columns, self.channels, self.batch, [SOURCE_VALUES; 2]);
             return (bands, self.view(Some(layout)));
@@ -145,7 +146,7 @@ impl OfWeight<'_> {
         let per_part = blocks.len().div_ceil(cuts);
         let laid = match &view.layout {
             Some(layout) if per_part < blocks.len() => {
-                Some(fill_all(layout, self.source, self.channels, &bands))
+                Some(fill_all(layout, &self.source, self.channels, &bands))
             }
             _ => None,
         };

@@ -29,6 +29,23 @@ pub fn run(processor: Processor, work: impl Work) {
     }
 }
 
+/// Runs plain code as compiled for the widest vectors at hand; it must be inlined to gain, and its bits stay the same.
+pub fn with_vectors<R>(work: impl FnOnce() -> R) -> R {
+    struct Plain<'a, F, R>(F, &'a mut Option<R>);
+    impl<F: FnOnce() -> R, R> Work for Plain<'_, F, R> {
+        #[inline(always)]
+        unsafe fn run<L: Lanes>(self) {
+            *self.1 = Some(self.0());
+        }
+    }
+    let mut result = None;
+    run(Processor::at_hand(), Plain(work, &mut result));
+    match result {
+        Some(result) => result,
+        None => unreachable!("`run` runs its work"),
+    }
+}
+
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx512f")]
 fn run_avx512(work: impl Work) {

@@ -96,11 +96,11 @@ fn check(shape: &ConvShape, processors: &[Processor]) {
         add(&mut of_weight[w], x[input], gradient[out]);
     });
     for processor in processors {
-        let found = forward_on(*processor, &x, &weight, Some(&bias), shape);
+        let found = forward_on(*processor, &[plain(&x, shape)], &weight, Some(&bias), shape);
         assert_near(&format!("{processor:?}: result"), shape, &found, &result);
         let found = backward_input_on(*processor, &gradient, &weight, shape);
         assert_near(&format!("{processor:?}: gradient of input"), shape, &found, &of_x);
-        let found = backward_weight_on(*processor, &x, &gradient, shape);
+        let found = backward_weight_on(*processor, &[plain(&x, shape)], &gradient, shape);
         assert_near(&format!("{processor:?}: gradient of weight"), shape, &found, &of_weight);
     }
 }
@@ -259,8 +259,81 @@ fn a_value_that_is_no_number_stays_where_it_belongs() {
     let mut expected = vec![false; outputs];
     products(&shape, |input, _, out| expected[out] |= input == hit);
     for processor in processors() {
-        let found = forward_on(processor, &x, &weight, None, &shape);
+        let found = forward_on(processor, &[plain(&x, &shape)], &weight, None, &shape);
         assert_eq!(found.iter().map(|v| v.is_nan()).collect::<Vec<_>>(), expected, "{processor:?}");
+    }
+}
+
+/// Maps that are read through a norm and a PReLU, one behind the other, are what they make of them, concatenated.
+#[test]
+fn stacked_maps_are_their_concatenation() {
+    for shape in layers().into_iter().filter(|shape| shape.in_channels > 6) {
+        let plane = shape.in_height * shape.in_width;
+        let channels = [5, shape.in_channels - 5];
+        let parts = channels.map(|channels| values(shape.batch * channels * plane, channels as u64));
+        let numbers = |seed| values(shape.batch * channels[0], seed);
+        let (mean, gain, bias, slope) = (numbers(20), numbers(21), values(5, 22), values(5, 23));
+        let activation = Activation { mean: &mean, gain: &gain, bias: &bias, slope: &slope };
+        let maps = [
+            Maps { values: &parts[0], channels: channels[0], activation: Some(activation) },
+            Maps { values: &parts[1], channels: channels[1], activation: None },
+        ];
+        let mut x = Vec::new();
+        for image in 0..shape.batch {
+            for (index, values) in parts[0].chunks(plane).enumerate().skip(image * 5).take(5) {
+                x.extend(values.iter().map(|value| {
+                    let norm = (value - mean[index]) * gain[index] + bias[index % 5];
+                    if norm > 0.0 { norm } else { slope[index % 5] * norm }
+                }));
+            }
+            let image_values = channels[1] * plane;
+            x.extend_from_slice(&parts[1][image * image_values..][..image_values]);
+        }
+        let [_, weights, outputs] = shape.sizes();
+        let (weight, gradient) = (values(weights, 24), values(outputs, 25));
+        // A 1 × 1 kernel reads a plain source where it is, in other bands: every sum keeps its order all the same.
+        assert_eq!(forward_of_maps(&maps, &weight, None, &shape), forward(&x, &weight, None, &shape));
+        let found = backward_weight_of_maps(&maps, &gradient, &shape);
+        for (found, plain) in found.iter().zip(backward_weight(&x, &gradient, &shape)) {
+            // Groups of bands, and so the order of sums, may differ: `outputs` terms of size 1/3 at most.
+            assert!((found - plain).abs() < 1e-6 * outputs as f32, "{found} {plain} {shape:?}");
+        }
+    }
+}
+
+/// Some channels of the gradient, written over what is there or added to it.
+#[test]
+fn some_channels_of_a_gradient_are_those_of_the_whole() {
+    for shape in layers().into_iter().filter(|shape| shape.in_channels > 6) {
+        let [_, weights, outputs] = shape.sizes();
+        let (weight, gradient) = (values(weights, 26), values(outputs, 27));
+        let whole = backward_input(&gradient, &weight, &shape);
+        let plane = shape.in_height * shape.in_width;
+        let some = |whole: &[f32]| -> Vec<f32> {
+            whole
+                .chunks(shape.in_channels * plane)
+                .flat_map(|image| image[plane..6 * plane].to_vec())
+                .collect()
+        };
+        let mut found = vec![f32::NAN; shape.batch * 5 * plane];
+        backward_input_into(&gradient, &weight, &shape, 1..6, false, &mut found);
+        assert_eq!(found, some(&whole), "{shape:?}");
+        backward_input_into(&gradient, &weight, &shape, 1..6, true, &mut found);
+        assert_eq!(found, some(&whole).iter().map(|value| value + value).collect::<Vec<_>>(), "{shape:?}");
+    }
+}
+
+#[test]
+fn the_gradient_at_the_bias_is_a_sum_over_images_and_positions() {
+    let shape = ConvShape { out_channels: 3, ..square(2, [1, 3], [77, 91], 1, 1) };
+    let plane = 77 * 91;
+    // Far from 0, so that a plain sum in f32 would be off by much more.
+    let gradient: Vec<f32> = values(2 * 3 * plane, 28).iter().map(|value| 1000.0 + value).collect();
+    for (channel, found) in backward_bias(&gradient, &shape).iter().enumerate() {
+        let planes = gradient.chunks(plane).skip(channel).step_by(3);
+        let exact: f64 = planes.flatten().map(|value| f64::from(*value)).sum();
+        // Lanes of 64 values: 64 · 2⁻²⁴ at worst, at random an eighth of it; the result's own rounding is 2⁻²⁴.
+        assert!((f64::from(*found) / exact - 1.0).abs() < 1e-6, "{found} {exact}");
     }
 }
 

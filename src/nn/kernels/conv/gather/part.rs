@@ -8,7 +8,7 @@ use super::{Gather, Part, Shared, Source, TILE_VECTORS, Target};
 
 pub struct Job<'a> {
     pub gather: &'a Gather<'a>,
-    pub source: &'a Source,
+    pub source: &'a Source<'a>,
     /// The source of all bands, where several parts read the same.
     pub laid: Option<&'a [f32]>,
     pub phases: &'a [Vec<Term>],
@@ -40,7 +40,7 @@ impl Work for PartOfJob<'_> {
         let (mut vectors, mut runs, length) = (Vec::new(), Vec::new(), span(gather, source, band));
         cover(gather, source, band, &mut vectors, &mut runs);
         let (values, image_stride): (&[f32], usize) = match source {
-            Source::InPlace => (&gather.source[band.images.start * image..], image),
+            Source::InPlace(values) => (&values[band.images.start * image..], image),
             Source::Laid(layout) => {
                 let stride = gather.channels * layout.channel;
                 if let Some(laid) = laid {
@@ -49,7 +49,7 @@ impl Work for PartOfJob<'_> {
                     let laid = scratch.source.take(images * stride + LANES);
                     laid.fill(0.0);
                     for (index, laid) in band.images.clone().zip(laid.chunks_exact_mut(stride.max(1))) {
-                        layout.fill(&gather.source[index * image..][..image], band.first, laid);
+                        layout.fill(&gather.source, index, band.first, laid);
                     }
                     (laid, stride)
                 }
@@ -87,9 +87,9 @@ impl Work for PartOfJob<'_> {
 }
 
 /// Length of one image's row of the tile.
-fn span(gather: &Gather, source: &Source, band: &Band) -> usize {
+fn span(gather: &Gather, source: &Source<'_>, band: &Band) -> usize {
     match source {
-        Source::InPlace => band.rows.next_multiple_of(LANES) + LANES,
+        Source::InPlace(_) => band.rows.next_multiple_of(LANES) + LANES,
         Source::Laid(layout) => ((band.rows - 1) * layout.row_stride + gather.columns.outputs) + LANES,
     }
 }
@@ -98,13 +98,13 @@ fn span(gather: &Gather, source: &Source, band: &Band) -> usize {
 /// between whatever they compute for nothing.
 fn cover(
     gather: &Gather,
-    source: &Source,
+    source: &Source<'_>,
     band: &Band,
     vectors: &mut Vec<(usize, usize)>,
     runs: &mut Vec<Run>,
 ) {
     match source {
-        Source::InPlace => {
+        Source::InPlace(_) => {
             let positions = gather.rows.outputs * gather.columns.outputs;
             // The last vector is moved back so that it ends where the image does.
             let ends = positions - LANES;
@@ -226,7 +226,7 @@ unsafe fn put(
     row: usize,
 ) {
     let Job { gather, .. } = job;
-    let Target { height, width, first_row, row_step, column_phases } = gather.target;
+    let Target { height, width, first_row, row_step, column_phases, add } = gather.target;
     for (i, image) in band.images.clone().enumerate() {
         let plane = (image * gather.outputs + channel) * height * width;
         for run in runs {
@@ -235,24 +235,29 @@ unsafe fn put(
             // SAFETY: `at` is a place of the result, with `count` values, or up to `width` interleaved ones, behind it.
             unsafe {
                 let to = out.0.add(at);
+                let put = |column: usize, value: f32| {
+                    let to = to.add(column);
+                    *to = if add { *to + value } else { value };
+                };
                 match column_phases {
-                    1 => tiles[from..][..run.count].as_ptr().copy_to_nonoverlapping(to, run.count),
+                    1 if !add => tiles[from..][..run.count].as_ptr().copy_to_nonoverlapping(to, run.count),
+                    1 => tiles[from..][..run.count].iter().enumerate().for_each(|(i, value)| put(i, *value)),
                     2 => {
                         let pairs = width / 2;
                         let (a, b) =
                             (&tiles[from..][..width - pairs], &tiles[TILE_ROWS * row + from..][..pairs]);
                         for (j, (a, b)) in a.iter().zip(b).enumerate() {
-                            *to.add(2 * j) = *a;
-                            *to.add(2 * j + 1) = *b;
+                            put(2 * j, *a);
+                            put(2 * j + 1, *b);
                         }
                         if a.len() > pairs {
-                            *to.add(width - 1) = a[pairs];
+                            put(width - 1, a[pairs]);
                         }
                     }
                     _ => {
                         for column in 0..width {
                             let phase = column % column_phases;
-                            *to.add(column) = tiles[phase * TILE_ROWS * row + from + column / column_phases];
+                            put(column, tiles[phase * TILE_ROWS * row + from + column / column_phases]);
                         }
                     }
                 }

@@ -37,7 +37,7 @@ impl Work for Part<'_> {
         for index in mine {
             let band = &bands[index];
             let (values, stride): (&[f32], usize) = match &view.layout {
-                None => (&of.source[band.images.start * image..], image),
+                None => (&of.source.plain().unwrap_or_default()[band.images.start * image..], image),
                 Some(layout) => {
                     let stride = of.channels * view.channel;
                     if let Some(laid) = laid {
@@ -46,7 +46,7 @@ impl Work for Part<'_> {
                         let laid = scratch.source.take(band.images.len() * stride);
                         laid.fill(0.0);
                         for (index, laid) in band.images.clone().zip(laid.chunks_exact_mut(stride)) {
-                            layout.fill(&of.source[index * image..][..image], band.first, laid);
+                            layout.fill(&of.source, index, band.first, laid);
                         }
                         (laid, stride)
                     }

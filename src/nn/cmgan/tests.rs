@@ -1,0 +1,254 @@
+//! The fused stretches beside Burn's operations, and segments beside one graph.
+
+use burn::module::Module;
+use burn::tensor::{Device, Gradients, Tensor, TensorData};
+
+use super::norm::{self, InstanceNorm, PRelu};
+use super::rows::{self, composed};
+use super::*;
+use crate::nn::kernels::AttentionSize;
+use crate::nn::precision::Precision;
+
+fn tensor<const D: usize>(shape: [usize; D], seed: u64, device: &Device) -> Tensor<D> {
+    let count: usize = shape.iter().product();
+    let draw = |i: usize| ((i as u64 * 2_654_435_761 + seed * 9_973) % 2003) as f32 / 1001.0 - 1.0;
+    Tensor::from_data(TensorData::new((0..count).map(draw).collect::<Vec<_>>(), shape), device)
+}
+
+fn host<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
+    tensor.into_data().try_into_vec::<f32>().unwrap()
+}
+
+fn assert_near(name: &str, a: &[f32], b: &[f32], tolerance: f32) {
+    assert_eq!(a.len(), b.len(), "{name}");
+    let scale = b.iter().fold(1.0_f32, |largest, b| largest.max(b.abs()));
+    let largest = a.iter().zip(b).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+    assert!(largest <= tolerance * scale, "{name}: differs by {largest} of {scale}");
+}
+
+/// Values and gradients of two ways from `inputs` to a matrix.
+fn compare<const N: usize>(
+    name: &str,
+    inputs: [Tensor<2>; N],
+    ways: [&dyn Fn([Tensor<2>; N]) -> Tensor<2>; 2],
+) {
+    let both = ways.map(|way| {
+        let inputs = inputs.clone().map(Tensor::require_grad);
+        let output = way(inputs.clone());
+        let weights = tensor(output.dims(), 77, &output.device());
+        let gradients = (output.clone() * weights).sum().backward();
+        (host(output), inputs.map(|input| host(input.grad(&gradients).unwrap())))
+    });
+    let [(values, gradients), (expected, expected_gradients)] = both;
+    // Sums of some hundred terms of order 1 in f32, in another order.
+    assert_near(name, &values, &expected, 2e-5);
+    for (index, (found, expected)) in gradients.iter().zip(&expected_gradients).enumerate() {
+        assert_near(&format!("{name}, gradient {index}"), found, expected, 5e-5);
+    }
+}
+
+fn row(x: Tensor<2>) -> Tensor<1> {
+    let length = x.dims()[1];
+    x.reshape([length])
+}
+
+#[test]
+fn the_stretches_on_rows_are_those_of_burns_operations() {
+    let device = Device::flex().autodiff();
+    let of = |shape: [usize; 2], seed: u64| tensor::<2>(shape, seed, &device);
+    let (rows_, dim) = (37, 8);
+    let none = Precision::F32;
+    let norm = [of([1, dim], 2), of([1, dim], 3)];
+    compare(
+        "feed-forward",
+        [
+            of([rows_, dim], 1),
+            norm[0].clone(),
+            norm[1].clone(),
+            of([dim, 32], 4),
+            of([1, 32], 5),
+            of([32, dim], 6),
+            of([1, dim], 7),
+        ],
+        [
+            &|[x, nw, nb, w1, b1, w2, b2]| {
+                rows::feed_forward(x, (row(nw), row(nb)), [(w1, row(b1)), (w2, row(b2))], 0.5, None, none)
+            },
+            &|[x, nw, nb, w1, b1, w2, b2]| {
+                composed::feed_forward(x, (row(nw), row(nb)), [(w1, row(b1)), (w2, row(b2))], 0.5, None, none)
+            },
+        ],
+    );
+    compare(
+        "gated",
+        [of([rows_, dim], 1), norm[0].clone(), norm[1].clone(), of([dim, 12], 4), of([1, 12], 5)],
+        [&|[x, nw, nb, w, b]| rows::gated(x, (row(nw), row(nb)), (w, row(b)), none), &|[x, nw, nb, w, b]| {
+            composed::gated(x, (row(nw), row(nb)), (w, row(b)), none)
+        }],
+    );
+    compare(
+        "normed linear",
+        [of([rows_, dim], 1), norm[0].clone(), norm[1].clone(), of([dim, 24], 4)],
+        [&|[x, nw, nb, w]| rows::normed_linear(x, (row(nw), row(nb)), w, none), &|[x, nw, nb, w]| {
+            composed::product(composed::layer_norm(x, (row(nw), row(nb))), w, none)
+        }],
+    );
+    compare(
+        "layer norm",
+        [of([rows_, dim], 1), norm[0].clone(), norm[1].clone()],
+        [&|[x, nw, nb]| rows::layer_norm(x, (row(nw), row(nb))), &|[x, nw, nb]| {
+            composed::layer_norm(x, (row(nw), row(nb)))
+        }],
+    );
+    compare(
+        "linear and residual",
+        [of([rows_, dim], 1), of([dim, 6], 4), of([1, 6], 5), of([rows_, 6], 8)],
+        [&|[x, w, b, r]| rows::linear_residual(x, (w, row(b)), r, None, none), &|[x, w, b, r]| {
+            r + composed::affine(x, (w, row(b)), none)
+        }],
+    );
+}
+
+#[test]
+fn attention_and_depthwise_convolution_are_those_of_burns_operations() {
+    let device = Device::flex().autodiff();
+    let of = |shape: [usize; 2], seed: u64| tensor::<2>(shape, seed, &device);
+    // Three sequences of 11 rows; distances up to 4 are told apart.
+    for reach in [4, 20] {
+        let size = AttentionSize { length: 11, heads: 2, reach };
+        compare(
+            "attention",
+            [of([33, 6], 1), of([33, 12], 2), of([2 * reach + 1, 3], 3)],
+            [&|[q, kv, table]| rows::attention(q, kv, table, size, Precision::F32), &|[q, kv, table]| {
+                composed::attention(q, kv, table, size, Precision::F32)
+            }],
+        );
+    }
+    for kernel in [4, 7] {
+        compare(
+            "depthwise",
+            [of([33, 5], 1), of([5, kernel], 2), of([1, 5], 3)],
+            [&|[x, w, b]| rows::depthwise(x, w, row(b), 11), &|[x, w, b]| {
+                composed::depthwise(x, w, row(b), 11, [kernel / 2, (kernel - 1) / 2])
+            }],
+        );
+    }
+}
+
+/// Gradients by position.
+fn gradients_of<M: Module>(net: &M, gradients: &Gradients) -> Vec<(String, Vec<f32>)> {
+    use burn::module::{ModuleVisitor, Param};
+    struct Read<'a>(&'a Gradients, Vec<String>, Vec<(String, Vec<f32>)>);
+    impl ModuleVisitor for Read<'_> {
+        fn enter_module(&mut self, name: &str, _kind: &str) {
+            self.1.push(name.to_owned());
+        }
+
+        fn exit_module(&mut self, _name: &str, _kind: &str) {
+            self.1.pop();
+        }
+
+        fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+            self.2.push((self.1.join("."), host(param.val().grad(self.0).unwrap())));
+        }
+    }
+    let mut read = Read(gradients, Vec::new(), Vec::new());
+    net.visit(&mut read);
+    read.2
+}
+
+#[test]
+fn the_dense_block_and_the_norm_are_those_of_burns_operations() {
+    let device = Device::flex().autodiff();
+    let init = Init::new(3, &device);
+    let block = DilatedDense::new("block", 5, init);
+    let (norm, slopes) = (InstanceNorm::new(5, init), PRelu::new(5, init));
+    // Fewer rows than the last layer's step.
+    for shape in [[2, 5, 6, 9], [1, 5, 17, 4]] {
+        let run = |fused: bool| {
+            let x = tensor::<4>(shape, 1, &device).require_grad();
+            let [weight, bias] = norm.parameters();
+            let y = match fused {
+                true => norm.forward_prelu(block.forward(x.clone()), &slopes),
+                false => norm::composed(block.composed(x.clone()), weight, bias, slopes.slopes()),
+            };
+            let gradients = (y.clone() * tensor::<4>(shape, 2, &device)).sum().backward();
+            let mut all = gradients_of(&block, &gradients);
+            all.extend(gradients_of(&norm, &gradients));
+            all.extend(gradients_of(&slopes, &gradients));
+            (host(y), host(x.grad(&gradients).unwrap()), all)
+        };
+        let ((y, x, all), (expected_y, expected_x, expected)) = (run(true), run(false));
+        assert_near("dense block", &y, &expected_y, 5e-5);
+        // Four norms amplify rounding.
+        assert_near("gradient at x", &x, &expected_x, 5e-4);
+        for ((name, found), (_, expected)) in all.iter().zip(&expected) {
+            assert_near(name, found, expected, 5e-4);
+        }
+    }
+}
+
+fn toy(device: &Device) -> Cmgan {
+    let size = CmganSize { channels: 8, blocks: 2, n_fft: 32, hop_samples: 16, dropout: 0.2 };
+    Cmgan::new(size, Init::new(5, device))
+}
+
+#[test]
+fn segments_give_the_gradients_of_one_graph() {
+    let device = Device::flex().autodiff();
+    let mixture = tensor::<2>([2, 160], 9, &device);
+    let pass = Pass::Train { dropout: 11 };
+    let whole = toy(&device);
+    let separated = whole.separate(mixture.clone(), pass);
+    let expected_wave = host(separated.wave.clone());
+    let expected = separated.wave.square().mean().backward();
+    let expected = gradients_of(&whole, &expected);
+
+    let net = toy(&device);
+    let (separated, below) = net.separate_in_segments(mixture, pass);
+    assert_eq!(host(separated.wave.clone()), expected_wave);
+    let mut gradients = separated.wave.square().mean().backward();
+    let parts = below.gradients(&mut gradients);
+    struct Sum(Vec<burn::optim::GradientsParams>, Vec<Vec<f32>>);
+    impl burn::module::ModuleVisitor for Sum {
+        fn visit_float<const D: usize>(&mut self, param: &burn::module::Param<Tensor<D>>) {
+            let of_parts = self.0.iter().filter_map(|part| part.get::<D>(param.id));
+            let sum = of_parts.reduce(|sum, next| sum + next);
+            self.1.push(sum.map(host).unwrap_or_default());
+        }
+    }
+    let top = burn::optim::GradientsParams::from_grads(gradients, &net);
+    let mut sum = Sum(parts.into_iter().chain([top]).collect(), Vec::new());
+    net.visit(&mut sum);
+    assert_eq!(sum.1.len(), expected.len());
+    for (found, (name, expected)) in sum.1.iter().zip(&expected) {
+        assert_near(name, found, expected, 1e-5);
+    }
+    // The running statistics learnt once in both.
+    let state = |net: &Cmgan| crate::nn::weights::to_safetensors(net, String::new()).unwrap();
+    assert_eq!(state(&whole), state(&net));
+}
+
+#[test]
+fn masks_are_of_the_pass_alone() {
+    let device = Device::flex().autodiff();
+    let mixture = tensor::<2>([1, 160], 9, &device);
+    let wave = |dropout: u64| host(toy(&device).separate(mixture.clone(), Pass::Train { dropout }).wave);
+    assert_eq!(wave(1), wave(1));
+    assert_ne!(wave(1), wave(2));
+    assert_ne!(wave(1), host(toy(&device).separate(mixture.clone(), Pass::Evaluate).wave));
+}
+
+#[test]
+fn silence_gives_silence_and_finite_gradients() {
+    let device = Device::flex().autodiff();
+    let net = toy(&device);
+    let mixture = Tensor::<2>::zeros([1, 160], &device);
+    let separated = net.separate(mixture, Pass::Train { dropout: 1 });
+    let wave = host(separated.wave.clone());
+    assert!(wave.iter().all(|sample| sample.abs() < 1e-6), "{wave:?}");
+    let gradients = separated.wave.sum().backward();
+    for (name, gradient) in gradients_of(&net, &gradients) {
+        assert!(gradient.iter().all(|g| g.is_finite()), "{name}");
+    }
+}
