@@ -3,6 +3,8 @@
 use burn::tensor::activation::log_softmax;
 use burn::tensor::{Int, Tensor};
 
+use super::cmgan::EXPONENT;
+
 /// Keeps a vector of zeros from being divided by its length.
 const SHORTEST: f64 = 1e-12;
 /// In place of a vector's similarity to itself: its exponential is 0, and unlike -∞ it takes part in sums.
@@ -60,8 +62,6 @@ pub fn spread(z: Tensor<2>) -> Tensor<1> {
 const RELATIVE: f64 = 1e-8;
 /// Least RMS, relative to the peak, that a wave is scaled up from: below lies the rounding of f32 around a constant.
 const DUST: f64 = 1e-6;
-/// What power-compressed spectra hold in place of a magnitude |X|: |X| to this power.
-const COMPRESSION: f64 = 0.3;
 /// Magnitude below which the logarithm levels off: 120 dB below a tone as loud as the mixture.
 const LOG_FLOOR: f64 = 1e-4;
 /// Weight of the real and imaginary parts in the spectral loss (the study's authors' code).
@@ -115,8 +115,8 @@ fn unit(wave: Tensor<2>, zero_mean: bool) -> Tensor<2> {
 pub fn spectral(estimate: Tensor<4>, target: Tensor<4>) -> Tensor<1> {
     let energy = |spectrum: &Tensor<4>| spectrum.clone().square().sum_dim(1); // |X|^0.6, [batch, 1, time, frequency]
     let (of_estimate, of_target) = (energy(&estimate), energy(&target));
-    let floor = LOG_FLOOR.powf(2.0 * COMPRESSION);
-    let log = |energy: &Tensor<4>| energy.clone().add_scalar(floor).log().div_scalar(2.0 * COMPRESSION);
+    let floor = LOG_FLOOR.powf(2.0 * EXPONENT);
+    let log = |energy: &Tensor<4>| energy.clone().add_scalar(floor).log().div_scalar(2.0 * EXPONENT);
     let logs = (log(&of_estimate) - log(&of_target)).abs().mean();
     // The square's epsilon keeps the root's gradient finite at 0.
     let root = |energy: Tensor<4>| energy.add_scalar(SHORTEST).sqrt();

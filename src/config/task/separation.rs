@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::config::check::Problem;
-use crate::nn::cmgan::CmganSize;
+use crate::nn::cmgan::{CmganSize, HEADS};
 
 /// Find the machine's own sound in a mixture with another machine's, sample by sample, with CMGAN's generator
 /// (arXiv 2209.11112). Its transform counts in samples at `frontend.logmel.rate_hz`: at 16 kHz, 400 and 100 are 25 ms
@@ -24,6 +24,9 @@ pub struct SeparationConfig {
     /// Samples between two frames; a divisor of `n_fft`. Twice as many halve work and memory.
     #[schemars(range(min = 1, max = 4096))]
     pub hop_samples: usize,
+    /// Share of values that fall in the blocks while training.
+    #[schemars(range(min = 0.0, max = 0.9))]
+    pub dropout: f64,
     /// Seconds of a mixture, rounded to whole hops.
     #[schemars(range(max = 60.0), extend("exclusiveMinimum" = 0.0))]
     pub segment_s: f64,
@@ -71,6 +74,7 @@ impl Default for SeparationConfig {
             channels: 64,
             n_fft: 400,
             hop_samples: 100,
+            dropout: 0.2,
             segment_s: 2.0,
             min_snr_db: -5.0,
             max_snr_db: 5.0,
@@ -87,7 +91,7 @@ impl SeparationConfig {
     #[must_use]
     pub fn size(&self) -> CmganSize {
         let Self { channels, blocks, n_fft, hop_samples, .. } = *self;
-        CmganSize { channels, blocks, n_fft, hop_samples }
+        CmganSize { channels, blocks, n_fft, hop_samples, dropout: self.dropout as f32 }
     }
 
     /// Samples of a mixture at a rate: whole hops, the least number of which is what one frame needs.
@@ -123,9 +127,10 @@ impl SeparationConfig {
             problems.push(Problem::new(&key(name), message).related(&related).help(help));
         };
         let Self { channels, n_fft, hop_samples, min_snr_db, max_snr_db, .. } = *self;
-        if !channels.is_multiple_of(4) {
-            let why = format!("{channels}, which 4 attention heads cannot share");
-            refuse("channels", why, &[], "take a multiple of 4; the study has 64 and 128".to_owned());
+        if !channels.is_multiple_of(HEADS) {
+            let why = format!("{channels}, which {HEADS} attention heads cannot share");
+            let help = format!("take a multiple of {HEADS}; the study has 64 and 128");
+            refuse("channels", why, &[], help);
         }
         // The encoder halves the bins and the decoders double them: they come out even by one bin too many.
         if !n_fft.is_multiple_of(4) {

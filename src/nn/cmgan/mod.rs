@@ -24,7 +24,7 @@ pub use conformer::{Attention, Conformer, ConformerSize, Steps};
 pub use dense::{ComplexDecoder, DenseEncoder, DilatedDense, MaskDecoder, SubPixel};
 pub use pass::Pass;
 pub use segments::Below;
-pub use spectrum::{Stft, compress, expand, magnitude, rms};
+pub use spectrum::{EXPONENT, Stft, compress, expand, magnitude, rms};
 
 use burn::module::Module;
 use burn::tensor::Tensor;

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use burn::tensor::{Device, Tensor, TensorData};
 
 /// Exponent of the magnitudes that the network sees; their phases stay.
-const EXPONENT: f64 = 0.3;
+pub const EXPONENT: f64 = 0.3;
 /// Added to |X|² where X is in units of the wave's RMS, so that gradients at 0 stay finite: -120 dB.
 const FLOOR: f64 = 1e-12;
 /// Added to a wave's mean square: silence stays silence.

@@ -11,7 +11,7 @@ use super::mixtures::{Mixer, Mixture};
 use crate::config::SeparationEvalConfig;
 use crate::metric::{SiSdr, si_sdr};
 use crate::nn::cmgan::{Cmgan, Pass};
-use crate::stats::{Resampler, Settings, bootstrap_many};
+use crate::stats::{Resampler, Settings, bootstrap};
 use crate::task::{Error, Judged, Proxy, TaskTable, host, loaders};
 use crate::{files, rng};
 
@@ -34,8 +34,6 @@ pub struct Judge<'a> {
     pub zero_mean: bool,
     /// Mixtures that go through the network at once.
     pub at_once: usize,
-    /// What a reader must know of the interference.
-    pub remark: Option<&'a str>,
 }
 
 /// One row of `mixtures.csv`.
@@ -136,82 +134,74 @@ impl Judge<'_> {
 
     /// The mean over all mixtures first, then of each level, with their intervals.
     fn proxies(&self, outcomes: &[Outcome]) -> Vec<Proxy> {
-        let named = names(self.settings).into_iter().zip(self.intervals(outcomes));
-        let mut proxies = Vec::new();
-        for (which, (name, interval)) in named.enumerate() {
-            let level = which.checked_sub(1);
-            let own = |outcome: &&Outcome| level.is_none_or(|level| outcome.level == level);
-            let (mut sum, mut count, mut undefined) = (0.0, 0_usize, Vec::new());
-            for outcome in outcomes.iter().filter(own) {
-                match &outcome.improvement {
-                    Ok(improvement) => (sum, count) = (sum + improvement, count + 1),
-                    Err(why) => undefined.push((outcome.clip, why)),
-                }
-            }
-            let value = match (count, undefined.first()) {
-                (0, Some((_, why))) => Err(format!("no mixture has an SI-SDR; the first: {why}")),
-                (0, None) => Err("there is no mixture".to_owned()),
-                _ => Ok(sum / count as f64),
-            };
-            let mut notes = Vec::new();
-            if let (Ok(value), None) = (&value, level)
-                && *value <= 0.0
-            {
-                notes.push(
-                    "the separation failed: its estimates are no nearer to the machine than the mixtures are"
-                        .to_owned(),
-                );
-            }
-            if let (Some((clip, why)), true) = (undefined.first(), count > 0) {
-                let first = &self.mixer.targets.clips()[self.clips[*clip]].path;
-                notes.push(format!(
-                    "{} of {} mixtures have no SI-SDR and are left out of the mean; the first, of {first}: {why}",
-                    undefined.len(),
-                    undefined.len() + count,
-                ));
-            }
-            if level.is_none() {
-                notes.extend(self.remark.map(str::to_owned));
-            }
-            let note = (!notes.is_empty()).then(|| notes.join("; "));
-            proxies.push(Proxy::new(&name, value, true).noted(note).with_interval(interval));
-        }
-        proxies
+        let levels = std::iter::once(None).chain((0..self.settings.snrs_db.len()).map(Some));
+        let named = names(self.settings).into_iter().zip(levels);
+        named
+            .map(|(name, level)| {
+                let own = outcomes.iter().filter(|outcome| level.is_none_or(|level| outcome.level == level));
+                self.proxy(&name, own, level.is_none())
+            })
+            .collect()
     }
 
-    /// 95 % intervals of the means, of all mixtures and of each level: target clips are drawn with replacement, because
-    /// the mixtures of one clip are alike. None where there are fewer than two clips.
-    fn intervals(&self, outcomes: &[Outcome]) -> Vec<Option<[f64; 2]>> {
-        let statistics = 1 + self.settings.snrs_db.len();
+    fn proxy<'b>(&self, name: &str, outcomes: impl Iterator<Item = &'b Outcome>, of_all: bool) -> Proxy {
         // Sums and counts per clip: a resample weighs clips.
-        let mut sums = vec![vec![(0.0, 0.0); statistics]; self.clips.len()];
+        let (mut sums, mut undefined) = (vec![(0.0, 0.0); self.clips.len()], Vec::new());
         for outcome in outcomes {
-            if let Ok(improvement) = outcome.improvement {
-                for which in [0, 1 + outcome.level] {
-                    let (sum, count) = &mut sums[outcome.clip][which];
+            match &outcome.improvement {
+                Ok(improvement) => {
+                    let (sum, count) = &mut sums[outcome.clip];
                     (*sum, *count) = (*sum + improvement, *count + 1.0);
                 }
+                Err(why) => undefined.push((outcome.clip, why)),
             }
         }
-        sums.retain(|of_clip| of_clip[0].1 > 0.0);
-        if sums.len() < 2 {
-            return vec![None; statistics];
-        }
-        let resampler = Resampler::new(&vec![(); sums.len()]);
-        let means = |weights: &[u32]| -> Vec<Option<f64>> {
-            let mean = |which: usize| {
-                let weighed = sums.iter().zip(weights).map(|(of_clip, &weight)| {
-                    let ((sum, count), weight) = (of_clip[which], f64::from(weight));
-                    (weight * sum, weight * count)
-                });
-                let (sum, count) = weighed.fold((0.0, 0.0), |all, one| (all.0 + one.0, all.1 + one.1));
-                (count > 0.0).then(|| sum / count)
-            };
-            (0..statistics).map(mean).collect()
+        sums.retain(|(_, count)| *count > 0.0);
+        let mut notes = Vec::new();
+        let value = match (mean(&sums, &vec![1; sums.len()]), undefined.first()) {
+            (Some(value), _) => Ok(value),
+            (None, Some((_, why))) => Err(format!("no mixture has an SI-SDR; the first: {why}")),
+            (None, None) => Err("there is no mixture".to_owned()),
         };
-        let found = bootstrap_many(&resampler, Settings::default(), means);
-        found.into_iter().map(|one| one.ok().map(|b| [b.interval.low, b.interval.high])).collect()
+        if of_all && value.as_ref().is_ok_and(|value| *value <= 0.0) {
+            notes.push(
+                "the separation failed: its estimates are no nearer to the machine than the mixtures are"
+                    .to_owned(),
+            );
+        }
+        if let (Some((clip, why)), Ok(_)) = (undefined.first(), &value) {
+            let defined: f64 = sums.iter().map(|(_, count)| count).sum();
+            notes.push(format!(
+                "{} of {} mixtures have no SI-SDR and are left out of the mean; the first, of {}: {why}",
+                undefined.len(),
+                undefined.len() as f64 + defined,
+                self.mixer.targets.clips()[self.clips[*clip]].path,
+            ));
+        }
+        let note = (!notes.is_empty()).then(|| notes.join("; "));
+        Proxy::new(name, value, true).noted(note).with_interval(interval(&sums))
     }
+}
+
+/// Mean over the mixtures of weighted clips, which are given by their mixtures' sum and count.
+fn mean(sums: &[(f64, f64)], weights: &[u32]) -> Option<f64> {
+    let weighed = sums.iter().zip(weights).map(|((sum, count), &weight)| {
+        let weight = f64::from(weight);
+        (weight * sum, weight * count)
+    });
+    let (sum, count) = weighed.fold((0.0, 0.0), |all, one| (all.0 + one.0, all.1 + one.1));
+    (count > 0.0).then(|| sum / count)
+}
+
+/// The mean's 95 % interval. Clips are drawn with replacement, because the mixtures of one clip are alike; one clip alone
+/// says nothing of others.
+fn interval(sums: &[(f64, f64)]) -> Option<[f64; 2]> {
+    if sums.len() < 2 {
+        return None;
+    }
+    let resampler = Resampler::new(&vec![(); sums.len()]);
+    let found = bootstrap(&resampler, Settings::default(), |weights| mean(sums, weights)).ok()?;
+    Some([found.interval.low, found.interval.high])
 }
 
 fn table(rows: &[Row<'_>]) -> Result<Vec<u8>, Error> {
@@ -221,4 +211,39 @@ fn table(rows: &[Row<'_>]) -> Result<Vec<u8>, Error> {
         writer.serialize(row).map_err(|e| failed(e.to_string()))?;
     }
     Ok(writer.into_inner().map_err(|e| failed(e.to_string()))?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn clips_are_resampled_and_not_their_mixtures() {
+        // Mixtures of a clip are the same: ten of each tell no more than one.
+        let clips: Vec<f64> = (0..12).map(|n| f64::from(n * 7 % 12)).collect();
+        let one: Vec<(f64, f64)> = clips.iter().map(|value| (*value, 1.0)).collect();
+        let ten: Vec<(f64, f64)> = clips.iter().map(|value| (10.0 * value, 10.0)).collect();
+        let (one, ten) = (interval(&one).unwrap(), interval(&ten).unwrap());
+        // The same quotients up to rounding.
+        assert!((one[0] - ten[0]).abs() < 1e-12 && (one[1] - ten[1]).abs() < 1e-12, "{one:?} {ten:?}");
+        // 5.5 with a standard error of √(143/12/12) = 1.0: about two of them on each side.
+        assert!((2.8..4.2).contains(&one[0]) && (6.8..8.2).contains(&one[1]), "{one:?}");
+        assert_eq!((interval(&[(3.0, 2.0)]), interval(&[])), (None, None));
+    }
+
+    #[test]
+    fn the_mean_is_of_mixtures() {
+        let sums = [(6.0, 3.0), (10.0, 1.0)];
+        assert_eq!(mean(&sums, &[1, 1]), Some(4.0));
+        assert_eq!(mean(&sums, &[0, 2]), Some(10.0));
+        assert_eq!((mean(&sums, &[0, 0]), mean(&[], &[])), (None, None));
+    }
+
+    #[test]
+    fn names_say_the_level() {
+        let settings = SeparationEvalConfig { mixtures: 1, snrs_db: vec![-5.0, 2.5] };
+        let expected =
+            ["si_sdr_improvement_db", "si_sdr_improvement_db_at_-5db", "si_sdr_improvement_db_at_2.5db"];
+        assert_eq!(names(&settings), expected);
+    }
 }

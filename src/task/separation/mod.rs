@@ -148,11 +148,11 @@ impl ProxyTask for SeparationTask<'_> {
             SeparationLoss::SiSdr => ratio_found.mean().neg(),
             SeparationLoss::Spectral => spectral(found.spectrum, net.spectrum(target, found.rms)),
         };
-        let step = match below {
-            Some(below) => Step::through_segments(loss, below),
-            None => loss.into(),
-        };
-        Step { signals: Some(improvement), ..step }
+        let step = Step::from(loss).with_signals(improvement);
+        match below {
+            Some(below) => step.through_segments(below),
+            None => step,
+        }
     }
 
     fn signals(&self) -> &'static [&'static str] {
@@ -205,7 +205,6 @@ impl ProxyTask for SeparationTask<'_> {
             settings: self.eval,
             zero_mean: self.config.zero_mean,
             at_once: self.at_once(),
-            remark: self.interference.remark(),
         };
         judge.judge(net, device)
     }
