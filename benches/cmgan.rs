@@ -13,7 +13,7 @@ use std::time::Instant;
 use asdbench::nn::cmgan::{Cmgan, CmganSize, DilatedDense, HEADS, Pass, SubPixel};
 use asdbench::nn::init::Init;
 use asdbench::nn::kernels::{self, AttentionSize};
-use asdbench::nn::loss::negative_si_sdr;
+use asdbench::nn::loss::si_sdr;
 use burn::optim::GradientsParams;
 use burn::tensor::{Device, Tensor, TensorData};
 use peer::median;
@@ -74,7 +74,7 @@ fn measure(name: &str) -> Value {
             }
             false => (net.separate(mixture.clone(), TRAINING), None),
         };
-        let loss = negative_si_sdr(separated.wave, target.clone(), false);
+        let loss = si_sdr(separated.wave, target.clone(), false).mean().neg();
         let mut gradients = loss.backward();
         let of_segments = below.map(|below| below.gradients(&mut gradients));
         let _ = (GradientsParams::from_grads(gradients, &net), of_segments, loss.into_data());
