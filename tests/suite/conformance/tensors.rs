@@ -41,13 +41,16 @@ pub fn state<M: Module>(net: &M) -> BTreeMap<String, Vec<f32>> {
     tensors.iter().map(|(name, tensor)| (name.to_owned(), tensor.to_f32().unwrap())).collect()
 }
 
-/// Gradients of every parameter by its PyTorch name, in PyTorch's layout.
+/// Gradients of every parameter by its PyTorch name, in PyTorch's layout; what has none keeps its value.
 pub fn gradients_by_name<M: Module>(net: &M, gradients: &Gradients) -> BTreeMap<String, Vec<f32>> {
     struct InPlaceOfValues<'a>(&'a Gradients);
     impl ModuleMapper for InPlaceOfValues<'_> {
         fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
-            let gradient = param.val().grad(self.0).expect("a gradient at every parameter");
-            param.map(|_| gradient)
+            // Running statistics have none.
+            match param.val().grad(self.0) {
+                Some(gradient) => param.map(|_| gradient),
+                None => param,
+            }
         }
     }
     state(&net.clone().map(&mut InPlaceOfValues(gradients)))

@@ -4,7 +4,7 @@ use std::mem::MaybeUninit;
 
 use rayon::prelude::*;
 
-use super::super::conv::lanes::{LANES, Processor};
+use super::super::conv::lanes::{LANES, Lanes, Processor};
 use super::super::conv::products::{self, Work, run};
 use super::super::conv::scratch::Room;
 use super::super::parts::Unwritten;
@@ -332,7 +332,7 @@ struct Back<'a> {
 
 impl Work for Back<'_> {
     #[inline(always)]
-    unsafe fn run<L: super::super::conv::lanes::Lanes>(self) {
+    unsafe fn run<L: Lanes>(self) {
         // SAFETY: the caller's processor has the instructions.
         unsafe { self.rows.turn::<L>(self.length, self.out, LANES) };
     }

@@ -22,7 +22,7 @@ mod tests;
 
 use std::cell::RefCell;
 
-use super::conv::lanes::{LANES, Processor};
+use super::conv::lanes::{LANES, Lanes, Processor};
 use super::conv::products::{Rows, Work};
 use super::conv::scratch::Room;
 use super::parts::filled;
@@ -173,7 +173,7 @@ struct Turn<'a> {
 
 impl Work for Turn<'_> {
     #[inline(always)]
-    unsafe fn run<L: super::conv::lanes::Lanes>(self) {
+    unsafe fn run<L: Lanes>(self) {
         let Self { from, factor, stride, out } = self;
         let length = from.values.len() / from.channels;
         for first in (0..length).step_by(LANES) {

@@ -45,6 +45,7 @@ fn shapes() -> Vec<AttentionShape> {
         shape(2, 45, 4, 16, 64),
         shape(1, 70, 2, 33, 30),
         shape(1, 101, 2, 32, 512),
+        shape(1, 321, 1, 16, 512),
     ]
 }
 
