@@ -83,11 +83,15 @@ fn print(
         Some(first) if !mixed => titled(first),
         _ => "proxy".to_owned(),
     };
-    let mut columns = vec![
-        ("machine", Align::Left),
-        ("config", Align::Left),
-        ("seed", Align::Right),
-        (proxy.as_str(), Align::Right),
+    let intervals = context.format == Format::Csv || evaluated.iter().any(|e| e.proxy.interval.is_some());
+    let mut columns = vec![("machine", Align::Left)];
+    columns.extend(mixed.then_some(("family", Align::Left)));
+    columns.extend([("config", Align::Left), ("seed", Align::Right), (proxy.as_str(), Align::Right)]);
+    if intervals {
+        columns.extend([("low", Align::Right), ("high", Align::Right)]);
+    }
+    columns.extend(mixed.then_some(("measured by", Align::Left)));
+    columns.extend([
         ("in-domain LP %", Align::Right),
         ("out-domain LP %", Align::Right),
         ("Mahalanobis %", Align::Right),
@@ -95,31 +99,30 @@ fn print(
         ("AUC target %", Align::Right),
         ("pAUC %", Align::Right),
         ("Ω %", Align::Right),
-    ];
-    if mixed {
-        columns.insert(1, ("family", Align::Left));
-        columns.insert(5, ("measured by", Align::Left));
-    }
+    ]);
     let mut table = Table::new(&columns);
+    let number = |value: Option<f64>| value.map_or_else(Cell::none, |value| Cell::number(value, 5));
     let percent = |auc: Option<f64>| auc.map_or_else(Cell::none, Cell::percent);
     for one in evaluated {
-        let mut row = vec![
-            Cell::from(one.machine.as_str()),
-            one.config.as_str().into(),
-            one.seed.to_string().into(),
-            one.proxy.value.map_or_else(Cell::none, |value| Cell::number(value, 5)),
-            percent(one.linear_probe.in_domain.auc),
-            percent(one.linear_probe.out_domain.auc),
-            percent(one.mahalanobis.aucs.auc),
-            percent(one.official.auc_source),
-            percent(one.official.auc_target),
-            percent(one.official.pauc),
-            percent(one.official.omega),
-        ];
-        if mixed {
-            row.insert(1, one.family.as_str().into());
-            row.insert(5, titled(one).into());
+        let mut row = vec![Cell::from(one.machine.as_str())];
+        row.extend(mixed.then(|| one.family.as_str().into()));
+        row.extend([one.config.as_str().into(), one.seed.to_string().into(), number(one.proxy.value)]);
+        if intervals {
+            row.extend([0, 1].map(|end| number(one.proxy.interval.map(|ends| ends[end]))));
         }
+        row.extend(mixed.then(|| titled(one).into()));
+        row.extend(
+            [
+                one.linear_probe.in_domain.auc,
+                one.linear_probe.out_domain.auc,
+                one.mahalanobis.aucs.auc,
+                one.official.auc_source,
+                one.official.auc_target,
+                one.official.pauc,
+                one.official.omega,
+            ]
+            .map(percent),
+        );
         table.row(row);
         for why in reasons(one) {
             context.ui.warn(&format!("{}: {why}", one.path));

@@ -10,19 +10,18 @@ use serde::{Deserialize, Serialize};
 use super::challenge::{Challenge, OfficialMetrics};
 use super::families::{TaskData, WithTask, with_task};
 use super::trained_run::{read_run, read_weights};
-use super::training::{WeightsMetadata, interference_record};
-use super::{Error, Recordings, cache_folder};
+use super::training::WeightsMetadata;
+use super::{Error, Recordings, artefacts, cache_folder, record};
 use crate::config::{DataConfig, EvalConfig, Experiment, Layout};
 use crate::dataset::{EvaluationClips, LabelledClip};
 use crate::device::OpenDevice;
-use crate::files::{self, Durability};
+use crate::files;
 use crate::nn::init::Init;
 use crate::nn::weights;
-use crate::report::NpzWriter;
 use crate::run::{InterferenceRecord, Manifest, RunFolder};
 use crate::score::mahalanobis::{self, MahalanobisResult};
 use crate::score::{FittedScorer, LinearProbe, ProbeClip, TrainingFeatures, linear_probe};
-use crate::task::{HeldOut, Judged, Proxy, ProxyTask, Sounds, TaskTable, TrainingSet};
+use crate::task::{HeldOut, Judged, Proxy, ProxyTask, Sounds, TrainingSet};
 use crate::ui::Ui;
 
 /// `eval.json`, and one object of `asdbench eval --format json`.
@@ -77,23 +76,6 @@ pub struct ClipCounts {
     pub test_unlabelled: usize,
     /// Bad clips that were left out, of both sets.
     pub skipped: usize,
-}
-
-/// One row of `scores.csv`.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Scored {
-    /// Relative to the data set's root, as in `features.npz`.
-    pub clip: String,
-    /// Section.
-    pub section: String,
-    /// `source`, `target` or empty.
-    pub domain: &'static str,
-    /// `normal`, `anomaly` or empty.
-    pub label: &'static str,
-    /// Squared Mahalanobis distance; higher is more anomalous.
-    pub mahalanobis: Option<f64>,
-    /// 1 where the score is above the threshold of the training scores, else 0.
-    pub decision: Option<u8>,
 }
 
 /// Evaluates runs; those of one data set share its index and sounds.
@@ -178,7 +160,7 @@ impl<'a> Judge<'a> {
         let interference = recordings.evaluation_interference(machine, experiment)?;
         let data = TaskData { sets: &sets, own, interference: interference.as_ref() };
         let mixed_with = match &interference {
-            Some(of) => Some(interference_record(of, of.held_out()?)),
+            Some(of) => Some(record::interference(of, of.held_out()?)),
             None => None,
         };
         let (bytes, model) = read_weights(folder, manifest)?;
@@ -212,9 +194,9 @@ impl<'a> Judge<'a> {
         // Several files, one result: `eval.json` is there only when the others are its own.
         let _lock = folder.lock()?;
         files::remove(&folder.file("eval.json"))?;
-        write_features(folder, &inference, &features)?;
-        write_scores(folder, &labelled, challenge.as_ref())?;
-        write_tables(folder, &features)?;
+        artefacts::write_features(folder, (&features.train, train), (&features.test, &test))?;
+        artefacts::write_scores(folder, &labelled, challenge.as_ref())?;
+        artefacts::write_tables(folder, features.tables, &features.judged.tables)?;
 
         let count = |label| labelled.iter().filter(|clip| clip.anomalous == label).count();
         let evaluation = Evaluation {
@@ -370,52 +352,4 @@ fn apply_scorers(
     };
     let linear_probe = linear_probe::evaluate(labelled.view(), &named, &settings.linear_probe, seed)?;
     Ok(ScorersSay { linear_probe, mahalanobis: judged.result, scores })
-}
-
-fn write_features(folder: &RunFolder, data: &Inference<'_>, features: &Features) -> Result<(), Error> {
-    let names = |clips: &Sounds| clips.good().map(|good| good.path.to_owned()).collect::<Vec<_>>();
-    let mut npz = NpzWriter::default();
-    npz.matrix("train", features.train.view());
-    npz.texts("train_clip", &names(data.train));
-    npz.matrix("test", features.test.view());
-    npz.texts("test_clip", &names(data.test));
-    let path = folder.file("features.npz");
-    let bytes = npz.finish().map_err(|e| files::Error::new("write", &path, e))?;
-    Ok(files::write(&path, &bytes, Durability::Flushed)?)
-}
-
-/// The family's own tables; one of an earlier evaluation that this one does not have goes.
-fn write_tables(folder: &RunFolder, features: &Features) -> Result<(), Error> {
-    let written = &features.judged.tables;
-    for name in features.tables.iter().filter(|name| written.iter().all(|table| table.name != **name)) {
-        files::remove(&folder.file(name))?;
-    }
-    for TaskTable { name, csv } in written {
-        files::write(&folder.file(name), csv, Durability::Flushed)?;
-    }
-    Ok(())
-}
-
-fn write_scores(
-    folder: &RunFolder,
-    clips: &[&LabelledClip],
-    challenge: Option<&Challenge<'_>>,
-) -> Result<(), Error> {
-    let path = folder.file("scores.csv");
-    let fail = |e: String| files::Error::new("write", &path, std::io::Error::other(e));
-    let decisions = challenge.and_then(Challenge::decisions);
-    let mut writer = csv::Writer::from_writer(Vec::new());
-    for (row, labelled) in clips.iter().enumerate() {
-        let scored = Scored {
-            clip: labelled.clip.path.to_string_lossy().into_owned(),
-            section: labelled.clip.section.clone(),
-            domain: labelled.clip.domain.map_or("", |domain| domain.token()),
-            label: labelled.anomalous.map_or("", |anomalous| if anomalous { "anomaly" } else { "normal" }),
-            mahalanobis: challenge.map(|challenge| challenge.scores[row]),
-            decision: decisions.as_ref().map(|decisions| decisions[row].into()),
-        };
-        writer.serialize(scored).map_err(|e| fail(e.to_string()))?;
-    }
-    let bytes = writer.into_inner().map_err(|e| fail(e.to_string()))?;
-    Ok(files::write(&path, &bytes, Durability::Flushed)?)
 }

@@ -1,5 +1,6 @@
 //! From an experiment to trained and judged runs: trials, training, evaluation, and what many runs say together.
 
+mod artefacts;
 mod challenge;
 pub mod compare;
 mod correlation;
@@ -8,18 +9,20 @@ mod evaluation;
 mod families;
 mod interference;
 mod preview;
+mod record;
 mod results;
 mod separate;
 mod tables;
 mod trained_run;
 mod training;
 
+pub use artefacts::Scored;
 pub use challenge::{DecisionThreshold, OfficialMetrics};
 pub use correlation::{
     Coefficient, Configuration, Correlation, MachineCorrelation, SIGNIFICANT, correlate, correlate_rows,
 };
 pub use data::Recordings;
-pub use evaluation::{Evaluation, Judge, Scored};
+pub use evaluation::{Evaluation, Judge};
 pub use preview::{Preview, PreviewRequest, View, preview};
 pub use results::{Detection, Error as ResultsError, Gathered, LeftOut, ResultRow, gather};
 pub use separate::{Improvement, Separation, SeparationRequest, separate};

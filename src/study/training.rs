@@ -6,12 +6,13 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use super::families::{TaskData, WithTask, with_task};
+use super::record;
 use super::{Error, Recordings};
 use crate::config::{Experiment, FrontendConfig, TaskConfig};
 use crate::device::OpenDevice;
 use crate::files::{self, Durability};
-use crate::run::{self, InterferenceRecord, Lock, Manifest, RunFolder, SkippedClip, Start, Status};
-use crate::task::{BadClip, Interference, ProxyTask, Scaler, Waves};
+use crate::run::{self, Lock, RunFolder, Start, Status};
+use crate::task::{ProxyTask, Scaler};
 use crate::train::{EpochLine, Interrupt, Outcome, Training};
 use crate::ui::{EpochBar, Ui};
 
@@ -253,7 +254,7 @@ pub fn train(
     }
     trial.write_config(&lock)?;
     match trial.folder.manifest()? {
-        None => trial.folder.write_manifest(&manifest(trial, recordings, data, device)?)?,
+        None => trial.folder.write_manifest(&record::manifest(trial, recordings, data, device)?)?,
         Some(mut manifest) => {
             manifest.resumed.push(Start::now(&device.name));
             trial.folder.write_manifest(&manifest)?;
@@ -339,47 +340,6 @@ impl WithTask for Run<'_> {
         let outcome = training.run(&mut bar)?;
         bar.finish(outcome.best);
         Ok(outcome)
-    }
-}
-
-fn manifest(
-    trial: &Trial,
-    recordings: &Recordings<'_>,
-    data: TaskData<'_>,
-    device: &OpenDevice,
-) -> Result<Manifest, Error> {
-    let sounds = || data.sets.iter().map(|set| &set.sounds);
-    Ok(Manifest {
-        schema: 1,
-        family: trial.experiment.family().into(),
-        config: RunFolder::config_name(&trial.experiment),
-        config_hash: trial.experiment.training_hash(),
-        data_fingerprint: recordings.data_fingerprint(&trial.machine, &trial.learnt, &trial.experiment)?,
-        machine: trial.machine.clone(),
-        learnt: trial.learnt.clone(),
-        seed: trial.seed,
-        started: Start::now(&device.name),
-        resumed: Vec::new(),
-        copied_from: None,
-        model: None,
-        clips: sounds().map(|sounds| sounds.len()).sum(),
-        skipped: sounds().flat_map(|sounds| skipped(sounds.bad())).collect(),
-        interference: data.interference.map(|of| interference_record(of, of.train())),
-    })
-}
-
-fn skipped(bad: &[BadClip]) -> impl Iterator<Item = SkippedClip> {
-    bad.iter().map(|bad| SkippedClip { path: bad.path.clone(), reason: bad.reason.clone() })
-}
-
-/// What a run's folder says of the recordings `used` of some interference.
-pub(super) fn interference_record(of: &Interference, used: &Waves) -> InterferenceRecord {
-    InterferenceRecord {
-        what: of.what().to_owned(),
-        clips: used.clips().len(),
-        fingerprint: used.fingerprint().to_owned(),
-        remark: of.remark().map(str::to_owned),
-        skipped: skipped(used.bad()).collect(),
     }
 }
 

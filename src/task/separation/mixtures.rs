@@ -1,10 +1,8 @@
 //! Mixtures of a machine's clip with an interfering recording, drawn from a random stream.
 
-use std::path::Path;
-
 use rand::{Rng, RngExt};
 
-use crate::audio::{mix, noise_gain};
+use crate::audio::{self, mix, noise_gain};
 use crate::task::{Error, Waves};
 
 /// Draws of a place before the loudest one is taken.
@@ -60,9 +58,7 @@ impl Mixer<'_> {
         let (interference_at, interference) = self.crop(self.interference, recording, stream)?;
         let [least, most] = snr_db;
         let snr_db = least + (most - least) * stream.random::<f64>();
-        // What has no level in spite of all: a clip of a sample or two, resampled to silence.
-        let gain = noise_gain(&target, &interference, snr_db)
-            .map_err(|e| Error::Lost(e.in_file(Path::new(&self.targets.clips()[target_at.clip].path))))?;
+        let gain = noise_gain(&target, &interference, snr_db).map_err(Error::Lost)?;
         let mixture = mix(&target, &interference, gain);
         Ok(Mixture { target, mixture, target_at, interference_at, gain })
     }
@@ -80,6 +76,11 @@ impl Mixer<'_> {
         }
         let first_sample = loudest(&waves.read(clip).map_err(Error::Lost)?, self.samples);
         waves.read_segment(clip, first_sample, &mut samples).map_err(Error::Lost)?;
+        // A clip of a few samples may be nothing at another rate.
+        if samples.iter().all(|sample| *sample == 0.0) {
+            let path = waves.clips()[clip].path.clone().into();
+            return Err(Error::Lost(audio::Error::Silent { path }));
+        }
         Ok((Place { clip, first_sample }, samples))
     }
 }
