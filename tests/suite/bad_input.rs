@@ -187,7 +187,9 @@ fn wrong_settings() {
 fn eval_does_not_change_what_was_trained() {
     let bench = Bench::with_fan();
     bench.train(&[]).fine();
-    bench.eval(&["runs", "--set", "train.epochs=4"]).refused(3, &["--set may change eval.* and data.root"]);
+    bench
+        .eval(&["runs", "--set", "train.epochs=4"])
+        .refused(3, &["--set may change eval.*, data.root and data.interference"]);
     let swapped = bench.eval(&["runs", "--set", "eval.linear_probe.swap=true"]).fine().json();
     assert_eq!(swapped["runs"][0]["settings"]["linear_probe"]["swap"], true);
 }
