@@ -33,7 +33,9 @@ fn parse(name: &str) -> (CmganSize, bool) {
 }
 
 fn noise(count: usize, seed: u64) -> Vec<f32> {
-    let draw = |i: usize| (((i as u64 + seed * 7919).wrapping_mul(6_364_136_223_846_793_005) >> 40) as f32) / 8e6 - 1.0;
+    let draw = |i: usize| {
+        (((i as u64 + seed * 7919).wrapping_mul(6_364_136_223_846_793_005) >> 40) as f32) / 8e6 - 1.0
+    };
     (0..count).map(draw).collect()
 }
 
@@ -141,9 +143,8 @@ fn parameter<const D: usize>(shape: [usize; D], like: &Device) -> Tensor<D> {
 
 /// Each kind of layer of the network with one block and 64 channels, as often as it is called there.
 fn parts() {
-    let (channels, time, bins) = (64, 321, 201);
+    let (channels, time, bins) = (64, 321, 201_usize);
     let (half, rows) = (bins.div_ceil(2), time * bins.div_ceil(2));
-    let on = |device: &Device| Init::new(0, device);
     let vector = |n: usize, d: &Device| parameter([n], d);
     let mut found: Vec<(&str, [f64; 2])> = Vec::new();
     let mut add = |name: &'static str, calls: f64, [forward, both]: [f64; 2]| match found
@@ -153,7 +154,7 @@ fn parts() {
         Some((_, sum)) => *sum = [sum[0] + calls * forward, sum[1] + calls * both],
         None => found.push((name, [calls * forward, calls * both])),
     };
-    let dense = |x: Tensor<4>| DilatedDense::new("d", channels, on(&x.device())).forward(x);
+    let dense = |x: Tensor<4>| DilatedDense::new("d", channels, Init::new(0, &x.device())).forward(x);
     add("Dense", 1.0, part_times([1, channels, time, bins], dense));
     add("Dense", 2.0, part_times([1, channels, time, half], dense));
     let norm = |x: Tensor<4>| {
@@ -164,7 +165,7 @@ fn parts() {
     add("InstanceNorm2d", 1.0, part_times([1, channels, time, bins], norm));
     add("InstanceNorm2d", 1.0, part_times([1, channels, time, half], norm));
     add("InstanceNorm2d", 1.0, part_times([1, channels, time, 2 * half], norm));
-    let pixel = |x: Tensor<4>| SubPixel::new("s", channels, on(&x.device())).forward(x);
+    let pixel = |x: Tensor<4>| SubPixel::new("s", channels, Init::new(0, &x.device())).forward(x);
     add("SubPixel", 2.0, part_times([1, channels, time, half], pixel));
     let feed_forward = |x: Tensor<2>| {
         let d = x.device();
@@ -198,7 +199,8 @@ fn parts() {
     let theirs = peer::answer("cmgan.py", &["--blocks", "1", "--times", "3", "--forward-only", "--parts"]);
     for (name, [forward, both]) in found {
         let peer = theirs.as_ref().map(|theirs| &theirs["parts"][name]);
-        let of = |key: &str| peer.and_then(|peer| peer[key].as_f64()).map_or("-".into(), |ms| format!("{ms:.0}"));
+        let of =
+            |key: &str| peer.and_then(|peer| peer[key].as_f64()).map_or("-".into(), |ms| format!("{ms:.0}"));
         println!(
             "{name}: forward {forward:.0} ms (PyTorch {}), forward and backward {both:.0} ({})",
             of("forward_ms"),

@@ -3,6 +3,7 @@
 use std::cell::RefCell;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
+use std::sync::OnceLock;
 
 use ndarray::{Array2, Axis};
 use serde::{Deserialize, Serialize};
@@ -22,7 +23,7 @@ use crate::run::{InterferenceRecord, Manifest, RunFolder};
 use crate::score::mahalanobis::{self, MahalanobisResult};
 use crate::score::{FittedScorer, LinearProbe, ProbeClip, TrainingFeatures, linear_probe};
 use crate::task::{HeldOut, Judged, Proxy, ProxyTask, Sounds, TrainingSet};
-use crate::ui::Ui;
+use crate::ui::{Bar, Ui};
 
 /// `eval.json`, and one object of `asdbench eval --format json`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -169,6 +170,7 @@ impl<'a> Judge<'a> {
             (train.len() + test.len()) as u64,
             "clips",
         );
+        let judging = OnceLock::new();
         let inference = Inference {
             folder,
             weights: &bytes,
@@ -178,10 +180,18 @@ impl<'a> Judge<'a> {
             labelled: &labelled,
             device,
             progress: &|n| bar.add(n),
+            judging: &|done, all| {
+                let bar = judging.get_or_init(|| {
+                    bar.clear();
+                    ui.bar(&format!("{machine} {}: proxy metric", experiment.slug()), all, "examples")
+                });
+                bar.at(done, all);
+            },
         };
         inference.check_weights(manifest, &sets)?;
         let mut features = with_task(experiment, data, &inference)?;
         bar.clear();
+        judging.get().into_iter().for_each(Bar::clear);
         let judged = apply_scorers(&experiment.eval, manifest.seed, &labelled, &features)?;
         let challenge = judged
             .scores
@@ -270,6 +280,7 @@ struct Inference<'a> {
     labelled: &'a [&'a LabelledClip],
     device: &'a OpenDevice,
     progress: &'a (dyn Fn(u64) + Sync),
+    judging: &'a (dyn Fn(u64, u64) + Sync),
 }
 
 impl Inference<'_> {
@@ -315,6 +326,7 @@ impl WithTask for &Inference<'_> {
             terms: rows.iter().map(|&row| test.terms[row].clone()).collect(),
             sounds: self.test,
             positions: rows,
+            progress: self.judging,
         };
         let judged = task.proxies(&net, &held_out, &train, device)?;
         Ok(Features { train: train.features, test: test.features, judged, tables: task.tables() })

@@ -176,7 +176,6 @@ pub struct Extracted<T> {
 
 /// Normal clips that no network was trained on. Which of the test clips are normal is all that was taken from their
 /// labels.
-#[derive(Debug)]
 pub struct HeldOut<'a, T> {
     /// Folder that the clips' paths are relative to.
     pub root: &'a Path,
@@ -190,6 +189,8 @@ pub struct HeldOut<'a, T> {
     pub sounds: &'a Sounds,
     /// Position of each clip in `sounds`.
     pub positions: Vec<usize>,
+    /// Hears of (examples done, examples in all) where judging takes long.
+    pub progress: &'a (dyn Fn(u64, u64) + Sync),
 }
 
 /// A batch's loss, and what else is worth a line in the metrics.

@@ -149,7 +149,10 @@ fn gradients_of<M: Module>(net: &M, gradients: &Gradients) -> Vec<(String, Vec<f
         }
 
         fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-            self.2.push((self.1.join("."), host(param.val().grad(self.0).unwrap())));
+            // Running statistics have none.
+            if param.val().is_require_grad() {
+                self.2.push((self.1.join("."), host(param.val().grad(self.0).unwrap())));
+            }
         }
     }
     let mut read = Read(gradients, Vec::new(), Vec::new());
@@ -212,6 +215,9 @@ fn segments_give_the_gradients_of_one_graph() {
     struct Sum(Vec<burn::optim::GradientsParams>, Vec<Vec<f32>>);
     impl burn::module::ModuleVisitor for Sum {
         fn visit_float<const D: usize>(&mut self, param: &burn::module::Param<Tensor<D>>) {
+            if !param.val().is_require_grad() {
+                return;
+            }
             let of_parts = self.0.iter().filter_map(|part| part.get::<D>(param.id));
             let sum = of_parts.reduce(|sum, next| sum + next);
             self.1.push(sum.map(host).unwrap_or_default());

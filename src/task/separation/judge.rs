@@ -34,6 +34,8 @@ pub struct Judge<'a> {
     pub zero_mean: bool,
     /// Mixtures that go through the network at once.
     pub at_once: usize,
+    /// Hears of (mixtures done, mixtures in all).
+    pub progress: &'a (dyn Fn(u64, u64) + Sync),
 }
 
 /// One row of `mixtures.csv`.
@@ -90,6 +92,7 @@ impl Judge<'_> {
                     self.row(level, *clip, mixture, estimate)
                 }),
             );
+            (self.progress)(rows.len() as u64, plan.len() as u64);
         }
         let csv = table(&rows)?;
         let outcomes: Vec<Outcome> = rows.into_iter().map(|row| row.of).collect();

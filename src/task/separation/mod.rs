@@ -205,6 +205,7 @@ impl ProxyTask for SeparationTask<'_> {
             settings: self.eval,
             zero_mean: self.config.zero_mean,
             at_once: self.at_once(),
+            progress: held_out.progress,
         };
         judge.judge(net, device)
     }

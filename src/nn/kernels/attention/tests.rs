@@ -263,7 +263,7 @@ fn one_position_passes_its_value_on() {
 fn nothing_gives_nothing() {
     for shape in [shape(0, 5, 2, 4, 3), shape(3, 0, 2, 4, 3), shape(3, 5, 0, 4, 3)] {
         let table = values((2 * shape.reach + 1) * shape.width, 1);
-        assert_eq!(attention(&[], &[], &table, &shape), []);
+        assert!(attention(&[], &[], &table, &shape).is_empty());
         let zeros = vec![0.0; table.len()];
         assert_eq!(attention_backward(&[], &[], &table, &[], &shape), (vec![], vec![], zeros));
     }

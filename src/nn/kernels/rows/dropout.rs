@@ -1,10 +1,5 @@
 //! Dropout whose mask is a function of a seed and a place, so that nobody stores it.
 
-use std::mem::MaybeUninit;
-
-use super::super::parts::{VALUES, filled};
-use super::swish::vectorised;
-
 /// Sets values to 0 with a probability and divides the others by the probability to stay.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Dropout {
@@ -65,25 +60,6 @@ fn mixed(x: u64) -> u64 {
     let x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     let x = (x ^ (x >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
     x ^ (x >> 31)
-}
-
-/// `x` with dropout; the gradient passes through the same function.
-pub fn dropout(x: &[f32], dropout: Dropout) -> Vec<f32> {
-    let mask = Mask::new(dropout, 0, 1.0);
-    // SAFETY: `x` has a value for each of a part's.
-    unsafe {
-        filled(x.len(), VALUES, |index, out| {
-            let (x, mask) = (&x[index * VALUES..][..out.len()], mask.row(index));
-            vectorised(
-                #[inline(always)]
-                || {
-                    for (column, (out, x)) in out.iter_mut().zip(x).enumerate() {
-                        *out = MaybeUninit::new(x * mask.factor(column));
-                    }
-                },
-            );
-        })
-    }
 }
 
 #[cfg(test)]
@@ -156,12 +132,15 @@ mod tests {
 
     #[test]
     fn what_stays_is_divided_by_its_share() {
-        let x: Vec<f32> = (0..3 * VALUES + 5).map(|i| i as f32 + 1.0).collect();
-        assert_eq!(dropout(&x, Dropout { seed: 1, probability: 0.0 }), x);
-        assert!(dropout(&x, Dropout { seed: 1, probability: 1.0 }).iter().all(|value| *value == 0.0));
-        let half = dropout(&x, Dropout { seed: 1, probability: 0.5 });
-        assert!(half.iter().zip(&x).all(|(y, x)| *y == 0.0 || *y == 2.0 * x));
-        assert!(half != dropout(&x, Dropout { seed: 2, probability: 0.5 }));
-        assert!(half == dropout(&x, Dropout { seed: 1, probability: 0.5 }));
+        let factors = |seed: u64, probability: f32| -> Vec<f32> {
+            let mask = Mask::new(Dropout { seed, probability }, 0, 1.0);
+            (0..50).flat_map(|row| (0..WIDTH).map(move |column| mask.row(row).factor(column))).collect()
+        };
+        assert!(factors(1, 0.0).iter().all(|factor| *factor == 1.0));
+        assert!(factors(1, 1.0).iter().all(|factor| *factor == 0.0));
+        let half = factors(1, 0.5);
+        assert!(half.iter().all(|factor| *factor == 0.0 || *factor == 2.0));
+        assert!(half != factors(2, 0.5));
+        assert!(half == factors(1, 0.5));
     }
 }
