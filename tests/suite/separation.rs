@@ -30,7 +30,7 @@ const PLAIN: SiSdr = SiSdr { zero_mean: false, epsilon: 0.0 };
 
 fn machines(names: &str) -> Bench {
     let bench = Bench::empty();
-    let sizes = ["--duration-s", "0.9", "--train-per-section", "3", "--test-per-section", "4"];
+    let sizes = ["--duration-s", "0.9", "--train-per-section", "4", "--test-per-section", "4"];
     bench.run(&[&["synth", "data", "--machines", names, "-q"], &sizes[..]].concat()).fine();
     bench
 }

@@ -221,6 +221,7 @@ fn a_segment_of_a_stereo_clip_is_of_the_chosen_channel() {
 fn a_segment_does_not_read_the_whole_clip() {
     let place = Place::new();
     let opened = place.opened();
+    let whole = opened.read(0).unwrap();
     let mut bytes = std::fs::read(place.path(0)).unwrap();
     let end = bytes.len();
     // A NaN as the last of 2,000 samples, which only a reader of all of them meets.
@@ -228,7 +229,7 @@ fn a_segment_does_not_read_the_whole_clip() {
     std::fs::write(place.path(0), bytes).unwrap();
     let mut out = [0.0; 1_999];
     opened.read_segment(0, 0, &mut out).unwrap();
-    assert_eq!(out[..], tone(1_999, 0));
+    assert!(out[..] == whole[..1_999]);
     assert!(opened.read_segment(0, 1, &mut out).is_err() && opened.read(0).is_err());
 }
 
