@@ -27,15 +27,11 @@ pub struct Experiment {
 ///
 /// The machine and the seed name a run's folder below its configuration's; where the data and the interference lie says
 /// nothing of what they are, for which runs keep a fingerprint.
-const OUTSIDE_TRAINING: [&str; 7] = [
-    "data.root",
-    "data.interference",
-    "data.machines",
-    "train.seeds",
-    "train.checkpoint_every_s",
-    "train.checkpoint_blocks",
-    "eval",
-];
+const OUTSIDE_TRAINING: [&str; 6] =
+    ["data.root", "data.interference", "data.machines", "train.seeds", "train.checkpoint_every_s", "eval"];
+
+/// Settings that came after the first runs, and change nothing while they are false: runs of before keep their names.
+const SINCE: [&str; 1] = ["train.checkpoint_blocks"];
 
 /// Whether a setting, or the table that it stands in, changes neither weights nor features.
 pub(super) fn outside_training(path: &str) -> bool {
@@ -62,7 +58,7 @@ impl Experiment {
     /// Two experiments with the same hash, machine type, seed and recordings train to the same result. The settings
     /// are written as JSON with sorted keys before they are hashed, so neither formatting, order nor the way that
     /// the layers were split matters. `data.root`, `data.interference`, `data.machines`, `train.seeds`,
-    /// `train.checkpoint_every_s`, `train.checkpoint_blocks` and `eval` stay out.
+    /// `train.checkpoint_every_s` and `eval` stay out.
     #[must_use]
     pub fn training_hash(&self) -> String {
         let all = serde_json::to_value(self).expect("settings are plain data, which JSON holds");
@@ -96,7 +92,8 @@ fn canonical(value: Value, path: &str) -> Value {
     let mut sorted = Map::new();
     for (key, value) in entries {
         let path = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
-        if !outside_training(&path) {
+        let unknown_before = SINCE.contains(&path.as_str()) && value == Value::Bool(false);
+        if !outside_training(&path) && !unknown_before {
             sorted.insert(key, canonical(value, &path));
         }
     }
@@ -122,7 +119,6 @@ mod tests {
         assert_eq!(same, hash(|e| e.data.machines = vec!["fan".to_owned()]));
         assert_eq!(same, hash(|e| e.train.seeds = vec![4, 5]));
         assert_eq!(same, hash(|e| e.train.checkpoint_every_s = 1.0));
-        assert_eq!(same, hash(|e| e.train.checkpoint_blocks = true));
         assert_eq!(same, hash(|e| e.eval.linear_probe.swap = true));
 
         let others = [
@@ -132,6 +128,7 @@ mod tests {
             hash(|e| e.frontend.logmel.hop_samples = 256),
             hash(|e| e.frontend.scale = crate::config::Scale::None),
             hash(|e| e.train.epochs = 3),
+            hash(|e| e.train.checkpoint_blocks = true),
             hash(|e| e.train.optimizer.lr = 1e-3),
         ];
         let mut distinct: Vec<&String> = others.iter().chain([&same]).collect();

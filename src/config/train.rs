@@ -31,7 +31,7 @@ pub struct TrainConfig {
     #[schemars(range(min = 1, max = 1_048_576))]
     pub accumulate: usize,
     /// Whether the backward pass computes the insides of the conformer blocks anew in place of keeping them: a step takes
-    /// less memory, a third more time, and gives the same weights. For the separation family only.
+    /// less memory, a third more time, and gives the same gradients but for rounding. For the separation family only.
     pub checkpoint_blocks: bool,
     /// Number format of the operands of convolutions and of dense layers while training.
     pub precision: Precision,

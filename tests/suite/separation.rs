@@ -107,7 +107,7 @@ fn each_setting_goes_the_whole_way_and_twice_the_same() {
         assert_eq!(evaluation["family"], "separation");
         let mut npz = ndarray_npy::NpzReader::new(fs::File::open(a.join("features.npz")).unwrap()).unwrap();
         let features: ndarray::Array2<f32> = npz.by_name("train").unwrap();
-        assert_eq!(features.dim(), (9, dim), "{name}");
+        assert_eq!(features.dim(), (12, dim), "{name}");
         for line in fs::read_to_string(a.join("metrics.jsonl")).unwrap().lines() {
             let line: Value = serde_json::from_str(line).unwrap();
             assert!(line["signals"]["si_sdr_improvement_db"].is_f64(), "{line}");
@@ -225,14 +225,44 @@ fn killed_trainings_end_with_the_same_bytes_on_any_number_of_threads() {
 }
 
 #[test]
-fn recomputed_blocks_give_the_same_weights() {
+fn recomputed_blocks_give_the_same_losses_but_for_rounding() {
     let bench = machines("fan,valve");
-    let blocks = "task.separation.blocks=2";
-    train(&bench, &[blocks], &["--runs", "kept"]).fine();
-    train(&bench, &[blocks, "train.checkpoint_blocks=true"], &["--runs", "recomputed"]).fine();
-    let [kept, recomputed] = ["kept", "recomputed"]
-        .map(|runs| fs::read(run_folder(&bench.path(runs)).join("model.safetensors")).unwrap());
-    assert!(kept == recomputed, "the weights differ");
+    let losses = |sets: &[&str], runs: &str| -> Vec<f64> {
+        train(&bench, &[&["task.separation.blocks=2"], sets].concat(), &["--runs", runs]).fine();
+        let metrics = fs::read_to_string(run_folder(&bench.path(runs)).join("metrics.jsonl")).unwrap();
+        let loss = |line: &str| serde_json::from_str::<Value>(line).unwrap()["loss"].as_f64().unwrap();
+        metrics.lines().map(loss).collect()
+    };
+    let kept = losses(&[], "kept");
+    let recomputed = losses(&["train.checkpoint_blocks=true"], "recomputed");
+    assert_eq!(kept.len(), recomputed.len());
+    for (kept, recomputed) in kept.iter().zip(&recomputed) {
+        // Losses of some dB. Masks, or statistics that learn twice, would move them by tenths; nine steps of AdamW turn
+        // last digits of small gradients into more than rounding.
+        assert!((kept - recomputed).abs() < 2e-2, "{kept} {recomputed}");
+    }
+}
+
+#[test]
+fn a_machine_is_heard_out_of_mixtures_and_better_with_more_training() {
+    let bench = Bench::empty();
+    let sizes = ["--difficulty", "0", "--duration-s", "1", "--train-per-section", "16"];
+    let command =
+        [&["synth", "data", "--machines", "valve,ToyCar", "--test-per-section", "8", "-q"], &sizes[..]];
+    bench.run(&command.concat()).fine();
+    let gain = |epochs: &str| {
+        let config = shipped("micro/separation.toml");
+        let sets = [epochs, "data.root=data", "data.machines=[\"valve\"]", "eval.separation.mixtures=30"];
+        let sets = sets.map(|set| ["--set", set]).concat();
+        let base = ["train", config.to_str().unwrap(), "--device", "cpu", "--runs", epochs];
+        bench.run(&[&base[..], &sets].concat()).fine();
+        let judged = bench.eval(&[epochs]).fine().json();
+        let proxy = &judged["runs"][0]["proxy"];
+        println!("{epochs}: {proxy}");
+        proxy["value"].as_f64().unwrap()
+    };
+    let [little, more] = ["train.epochs=3", "train.epochs=15"].map(gain);
+    assert!(more > little + 0.5 && more > 2.0, "{little} dB, then {more} dB");
 }
 
 #[test]
@@ -246,10 +276,12 @@ fn one_machine_type_alone_needs_other_recordings() {
     let set = format!("data.interference={:?}", folder.to_str().unwrap());
     let (run, evaluation) = judged(&bench, &[&set], "runs");
     assert!(evaluation["proxy"]["value"].is_f64(), "{evaluation}");
-    // Of nine recordings the fifth is kept from the training, to be judged with.
+    // Of twelve recordings the fifth and the tenth are kept from the training, to be judged with.
     let recordings = walk(&folder);
-    assert_eq!(recordings.len(), 9);
-    assert!(mixtures(&run).iter().all(|row| recordings[4].ends_with(&row["interference"])));
+    assert_eq!(recordings.len(), 12);
+    let kept = [&recordings[4], &recordings[9]];
+    let rows = mixtures(&run);
+    assert!(rows.iter().all(|row| kept.iter().any(|path| path.ends_with(&row["interference"]))));
 }
 
 #[test]

@@ -17,7 +17,7 @@ use burn::module::Module;
 use burn::tensor::{Device, Tensor, TensorData};
 use ndarray::ArrayD;
 
-use super::tensors::{array, gradients_by_name, host, state, tensor, worst};
+use super::tensors::{array, devices, gradients_by_name, host, state, tensor, worst};
 use super::{files_ending, folder, report};
 
 /// The README's tolerances.
@@ -105,14 +105,17 @@ fn the_two_stage_block() {
 #[test]
 fn the_conformer_in_both_modes_with_its_gradients() {
     let Some(folder) = folder("cmgan") else { return };
+    devices().into_iter().for_each(|device| conformer_on(device, &folder));
+}
+
+fn conformer_on(device: Device, folder: &Path) {
     let file = Checkpoint::open(&folder.join("conformer.safetensors")).unwrap();
     let tensors = file.tensors(&[]).unwrap();
-    let device = Device::flex();
     let net = |device: &Device| {
         let fresh = Conformer::new("block", conformer_size(&tensors, ""), Init::new(1, device));
         weights::from_checkpoint(fresh, &tensors).unwrap()
     };
-    let input = at(&folder, "conformer_in.npy");
+    let input = at(folder, "conformer_in.npy");
     let steps = net(&device).steps(tensor(&input, &device), Pass::Evaluate);
     for (name, found) in [
         ("after_ff1", steps.ff1),
@@ -121,7 +124,7 @@ fn the_conformer_in_both_modes_with_its_gradients() {
         ("after_ff2", steps.ff2),
         ("out_eval", steps.output),
     ] {
-        let error = worst(&host(found), at(&folder, &format!("conformer_{name}.npy")), 0.0);
+        let error = worst(&host(found), at(folder, &format!("conformer_{name}.npy")), 0.0);
         report(name, error, FORWARD);
         assert!(error <= FORWARD, "{name}: {error}");
     }
@@ -130,13 +133,13 @@ fn the_conformer_in_both_modes_with_its_gradients() {
     let net = net(&training);
     let x = tensor::<3>(&input, &training).require_grad();
     let output = net.forward(x.clone(), TRAINING);
-    let error = worst(&host(output.clone()), at(&folder, "conformer_out_train.npy"), 0.0);
+    let error = worst(&host(output.clone()), at(folder, "conformer_out_train.npy"), 0.0);
     report("training", error, FORWARD);
     assert!(error <= FORWARD, "training: {error}");
-    let loss = (output * tensor::<3>(&at(&folder, "conformer_loss_weight.npy"), &training)).mean();
+    let loss = (output * tensor::<3>(&at(folder, "conformer_loss_weight.npy"), &training)).mean();
     let gradients = loss.backward();
     // rtol 1e-3, atol 1e-6.
-    let error = worst(&host(x.grad(&gradients).unwrap()), at(&folder, "conformer_grad_in.npy"), 1e-3);
+    let error = worst(&host(x.grad(&gradients).unwrap()), at(folder, "conformer_grad_in.npy"), 1e-3);
     assert!(error <= 1e-6, "gradient of the input: {error}");
     let found = gradients_by_name(&net, &gradients);
     let expected = Checkpoint::open(&folder.join("conformer_grads.safetensors")).unwrap();
@@ -205,10 +208,13 @@ fn generator(tensors: &Tensors<'_>, blocks: usize, hop: impl Fn(usize) -> usize,
 #[test]
 fn the_generator_with_each_number_of_blocks() {
     let Some(folder) = folder("cmgan") else { return };
-    let device = Device::flex();
+    devices().into_iter().for_each(|device| generators_on(&device, &folder));
+}
+
+fn generators_on(device: &Device, folder: &Path) {
     let file = Checkpoint::open(&folder.join("tscnet.safetensors")).unwrap();
     let tensors = file.tensors(&[]).unwrap();
-    let input = tensor::<4>(&at(&folder, "tscnet_in.npy"), &device);
+    let input = tensor::<4>(&at(folder, "tscnet_in.npy"), device);
     let all = blocks(&tensors);
     let mut compared = 0;
     for count in 0..=all {
@@ -217,10 +223,10 @@ fn the_generator_with_each_number_of_blocks() {
             continue;
         }
         // No wave is made here: any hop does.
-        let net = generator(&tensors, count, |n_fft| n_fft, &device);
+        let net = generator(&tensors, count, |n_fft| n_fft, device);
         let found = net.forward(input.clone(), Pass::Evaluate);
         for (part, name) in [(0, "real"), (1, "imag")] {
-            let expected = at(&folder, &format!("{stem}_{name}.npy"));
+            let expected = at(folder, &format!("{stem}_{name}.npy"));
             let error = worst(&host(found.clone().narrow(1, part, 1)), expected, 0.0);
             report(&format!("{stem} {name}"), error, FORWARD);
             assert!(error <= FORWARD, "{stem} {name}: {error}");
@@ -228,7 +234,7 @@ fn the_generator_with_each_number_of_blocks() {
         compared += 1;
     }
     assert!(compared > 1, "{compared} generators");
-    let points = generator(&tensors, all, |n_fft| n_fft, &device).maps(input, Pass::Evaluate);
+    let points = generator(&tensors, all, |n_fft| n_fft, device).maps(input, Pass::Evaluate);
     assert_eq!(points.len(), all + 1);
     for (index, point) in points.into_iter().enumerate() {
         let means = [
@@ -236,7 +242,7 @@ fn the_generator_with_each_number_of_blocks() {
             ("globalmean", host(point.mean_dim(2).mean_dim(3))),
         ];
         for (name, found) in means {
-            let error = worst(&found, at(&folder, &format!("point{index}_{name}.npy")), 0.0);
+            let error = worst(&found, at(folder, &format!("point{index}_{name}.npy")), 0.0);
             report(&format!("point {index} {name}"), error, POINTS);
             assert!(error <= POINTS, "point {index} {name}: {error}");
         }

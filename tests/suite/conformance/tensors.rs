@@ -3,12 +3,23 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use asdbench::device::{self, DeviceChoice};
 use asdbench::nn::import::Checkpoint;
 use asdbench::nn::weights;
 use burn::module::{Module, ModuleMapper, Param};
 use burn::tensor::{Device, Gradients, Tensor, TensorData};
 use ndarray::ArrayD;
 use ndarray_npy::read_npy;
+
+/// The CPU, and the GPU that `ASDBENCH_TEST_GPU` names (`gpu:0`), which must be there then.
+pub fn devices() -> Vec<Device> {
+    let named = std::env::var("ASDBENCH_TEST_GPU").ok().filter(|_| cfg!(feature = "wgpu"));
+    let gpu = named.map(|name| {
+        let choice = name.parse::<DeviceChoice>().unwrap_or_else(|e| panic!("ASDBENCH_TEST_GPU: {e}"));
+        device::open(choice).unwrap_or_else(|e| panic!("ASDBENCH_TEST_GPU: {e}")).device
+    });
+    std::iter::once(Device::flex()).chain(gpu).collect()
+}
 
 /// The array of a `.npy` file.
 pub fn array(path: &Path) -> ArrayD<f32> {
