@@ -31,7 +31,7 @@ use burn::tensor::{Device, Tensor};
 
 pub use fused::{
     Affine, AttentionSize, DenseLayer, Dropout, Fused, Scale, attention, batch_statistics, convolution_bias,
-    dense_block, depthwise, feed_forward, gated, instance_norm_prelu, layer_norm, linear_residual,
+    dense_block, depthwise, feed_forward, gated, instance_norm_prelu, layer_norm, linear_residual, mixed,
     norm_swish_linear, normed_linear,
 };
 pub use several::Several;

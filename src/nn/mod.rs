@@ -6,6 +6,7 @@
 pub mod adamw;
 pub mod arcface;
 pub mod autoencoder;
+pub mod below;
 pub mod cmgan;
 pub mod conv;
 pub mod import;

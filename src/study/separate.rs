@@ -15,7 +15,7 @@ use crate::nn::cmgan::Cmgan;
 use crate::nn::init::Init;
 use crate::nn::weights;
 use crate::run::RunFolder;
-use crate::task::separation::{estimate, segments};
+use crate::task::separation::{estimate, fit, segments};
 use crate::ui::Ui;
 use crate::{dataset, files};
 
@@ -191,20 +191,6 @@ fn outputs(request: &SeparationRequest<'_>) -> Result<[PathBuf; 2], Error> {
     Ok(paths)
 }
 
-/// Scale an estimate so that the rest of the mixture has the least energy; whether there is anything to scale.
-fn fit(estimate: &mut [f32], mixture: &[f32]) -> bool {
-    let product = |other: &[f32]| -> f64 {
-        estimate.iter().zip(other).map(|(e, o)| f64::from(*e) * f64::from(*o)).sum()
-    };
-    let (common, energy) = (product(mixture), product(estimate));
-    if energy == 0.0 {
-        return false;
-    }
-    let factor = common / energy;
-    estimate.iter_mut().for_each(|sample| *sample = (factor * f64::from(*sample)) as f32);
-    true
-}
-
 fn exact(wave: &[f32]) -> Vec<f64> {
     wave.iter().copied().map(f64::from).collect()
 }
@@ -217,27 +203,5 @@ fn improvement(path: &Path, before: Result<f64, Undefined>, after: Result<f64, U
         after_db: after.ok(),
         improvement_db: after.ok().zip(before.ok()).map(|(after, before)| after - before),
         why: why("mixture", before).or_else(|| why("estimate", after)),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn wave(length: usize) -> Vec<f32> {
-        (0..length).map(|n| (n as f32 * 0.37).sin()).collect()
-    }
-
-    #[test]
-    fn the_fitted_estimate_leaves_a_residual_at_right_angles() {
-        let mixture = wave(500);
-        let mut estimate: Vec<f32> =
-            mixture.iter().enumerate().map(|(n, m)| -7.0 * m + (n % 3) as f32).collect();
-        assert!(fit(&mut estimate, &mixture));
-        let residual: Vec<f32> = mixture.iter().zip(&estimate).map(|(m, e)| m - e).collect();
-        let product: f64 = exact(&residual).iter().zip(exact(&estimate)).map(|(r, e)| r * e).sum();
-        // Energies near 250, samples rounded to 6e-8.
-        assert!(product.abs() < 1e-4, "{product}");
-        assert!(!fit(&mut [0.0; 500], &mixture));
     }
 }

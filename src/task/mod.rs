@@ -34,7 +34,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::audio::ChannelChoice;
 use crate::dataset::{Clip, TrainingClips};
-use crate::nn::cmgan::Below;
+use crate::nn::below::Below;
 use crate::nn::init::Init;
 use crate::{audio, dataset, files};
 

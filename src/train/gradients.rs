@@ -6,7 +6,7 @@ use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 
 use super::Error;
-use crate::nn::cmgan::Below;
+use crate::nn::below::Below;
 use crate::nn::precision::Precision;
 use crate::task::host;
 

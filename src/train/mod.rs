@@ -76,7 +76,7 @@ pub enum Error {
     Precision(&'static str),
     /// The device failed.
     #[error(
-        "the device failed during training: {0}; try a larger train.accumulate, a smaller train.batch_size or --device cpu"
+        "the device failed during training: {0}; try a larger train.accumulate, train.checkpoint_blocks = true (separation), a smaller train.batch_size or --device cpu"
     )]
     Device(String),
 }

@@ -2,8 +2,8 @@
 //! positions, a convolution, half a feed-forward step, a norm.
 
 use burn::module::{Module, Param};
-use burn::tensor::Tensor;
 use burn::tensor::activation::silu;
+use burn::tensor::{Device, Tensor};
 
 use super::pass::Pass;
 use super::rows;
@@ -328,11 +328,11 @@ impl Conformer {
         rows::layer_norm(x, self.post_norm.scale())
     }
 
-    /// Sequences whose attention goes through the graph at once: all where it keeps nothing for each pair of rows.
-    pub(super) fn sequences_at_once(&self, x: &Tensor<2>, length: usize) -> usize {
-        match rows::keeps_logits(&x.device(), self.precision) {
+    /// Sequences whose attention goes through a graph at once: any number where it keeps nothing for each pair of rows.
+    pub(super) fn sequences_at_once(&self, device: &Device, length: usize) -> usize {
+        match rows::keeps_logits(device, self.precision) {
             true => rows::sequences_at_once(self.attn.inner.size(length)),
-            false => x.dims()[0],
+            false => usize::MAX,
         }
     }
 }

@@ -23,7 +23,6 @@ mod tests;
 pub use conformer::{Attention, Conformer, ConformerSize, Steps};
 pub use dense::{ComplexDecoder, DenseEncoder, DilatedDense, MaskDecoder, SubPixel};
 pub use pass::Pass;
-pub use segments::Below;
 pub use spectrum::{EXPONENT, Stft, compress, expand, magnitude, rms};
 
 use burn::module::Module;

@@ -1,6 +1,6 @@
 //! What a pass through the network is for.
 
-use crate::nn::kernels::Dropout;
+use crate::nn::kernels::{Dropout, mixed};
 
 /// What a pass through the network is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,7 +20,7 @@ impl Pass {
     pub fn within(self, index: u64) -> Self {
         match self {
             Self::Evaluate => Self::Evaluate,
-            Self::Train { dropout } => Self::Train { dropout: mix(dropout, index) },
+            Self::Train { dropout } => Self::Train { dropout: mixed(dropout ^ mixed(index)) },
         }
     }
 
@@ -36,14 +36,6 @@ impl Pass {
     pub fn trains(self) -> bool {
         matches!(self, Self::Train { .. })
     }
-}
-
-/// SplitMix64's finaliser (Steele, Lea and Flood, OOPSLA 2014) of a seed and a number.
-fn mix(seed: u64, number: u64) -> u64 {
-    let mut z = seed ^ number.wrapping_add(1).wrapping_mul(0x9E37_79B9_7F4A_7C15);
-    z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-    z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-    z ^ (z >> 31)
 }
 
 #[cfg(test)]

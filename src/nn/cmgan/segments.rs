@@ -1,7 +1,8 @@
-//! A training step that keeps the inputs of encoder, blocks and decoders only: each of them runs a second time, with a
-//! graph, when the gradients come to it (Chen et al., arXiv 1604.06174).
+//! A training step that keeps the inputs of encoder, blocks and decoders only (Chen et al., arXiv 1604.06174). When the
+//! gradients come to them, the encoder and a block's conformer along frequency run a second time, with a graph, the one
+//! along time a third time, because the input of the other is made again first.
 //!
-//! A conformer's attention, whose logits are the largest tensors of all where they are kept, runs a third time, some
+//! Where an attention's logits, the largest tensors of all, would be kept for its gradients, it runs once more, some
 //! sequences at once.
 
 use burn::module::Module;
@@ -9,23 +10,7 @@ use burn::optim::GradientsParams;
 use burn::tensor::{Gradients, Tensor};
 
 use super::{Cmgan, Conformer, Pass, Separated, Tscb};
-
-/// What goes on below the tensors that the loss's graph ends at: takes the loss's gradients, gives those of the
-/// parameters below.
-pub struct Below(Box<dyn FnOnce(&mut Gradients) -> Vec<GradientsParams>>);
-
-impl std::fmt::Debug for Below {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Below")
-    }
-}
-
-impl Below {
-    /// The gradients of the parameters below.
-    pub fn gradients(self, of_loss: &mut Gradients) -> Vec<GradientsParams> {
-        (self.0)(of_loss)
-    }
-}
+use crate::nn::below::Below;
 
 impl Cmgan {
     /// As [`Cmgan::separate`] of a mixture on an autodiff device; the graph of the result ends at the last block.
@@ -52,7 +37,7 @@ impl Cmgan {
             found.push(parameters(backward(output, gradient), &net.dense_encoder));
             found
         };
-        (separated, Below(Box::new(below)))
+        (separated, Below::new(below))
     }
 }
 
@@ -106,19 +91,38 @@ impl Tscb {
 
 impl Conformer {
     /// As [`Tscb::backward`], of `[sequences, length, dim]`.
-    fn backward(
+    pub(super) fn backward(
         &self,
         input: Tensor<3>,
         gradient: Tensor<3>,
         pass: Pass,
         found: &mut Vec<GradientsParams>,
     ) -> Tensor<3> {
+        let [sequences, length, _] = input.dims();
+        let at_once = self.sequences_at_once(&input.device(), length);
+        if at_once < sequences {
+            return self.backward_in_parts(input, gradient, pass, at_once, found);
+        }
+        let entry = leaf(input);
+        let mut gradients = backward(self.forward(entry.clone(), pass), gradient);
+        let through = at(&entry, &mut gradients);
+        found.push(parameters(gradients, self));
+        through
+    }
+
+    /// With graphs of `at_once` sequences' attention at a time.
+    pub(super) fn backward_in_parts(
+        &self,
+        input: Tensor<3>,
+        gradient: Tensor<3>,
+        pass: Pass,
+        at_once: usize,
+        found: &mut Vec<GradientsParams>,
+    ) -> Tensor<3> {
         let [sequences, length, dim] = input.dims();
         let rows = |x: Tensor<3>| x.reshape([sequences * length, dim]);
         let entry = leaf(rows(input));
         let early = self.before_attention(entry.clone(), pass);
-
-        let at_once = self.sequences_at_once(&early, length).min(sequences);
         let parts: Vec<(usize, usize)> = (0..sequences)
             .step_by(at_once)
             .map(|first| (first * length, at_once.min(sequences - first) * length))

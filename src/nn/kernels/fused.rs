@@ -5,7 +5,7 @@ use burn::backend::Dispatch;
 use burn::backend::DispatchTensor;
 use burn::tensor::Tensor;
 
-pub use super::rows::Dropout;
+pub use super::rows::{Dropout, mixed};
 use super::{ConvSteps, Kernels, Several};
 
 /// The stretches; the order of inputs stands beside each. `x` and gradients are `[rows, width]` unless said otherwise,

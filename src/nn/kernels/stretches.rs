@@ -148,7 +148,7 @@ pub fn forward(stretch: Fused, inputs: Vec<FlexTensor>, keep: bool) -> (FlexTens
         }
         Fused::NormSwishLinear { epsilon } => {
             let (norm, linear) = (inputs.batch_norm(epsilon), inputs.linear(5));
-            inputs.like(7, rows::norm_swish_linear(x, norm, linear, inputs.at(7), None))
+            inputs.like(7, rows::norm_swish_linear(x, norm, linear, inputs.at(7)))
         }
         Fused::LinearResidual { dropout } => {
             inputs.like(3, rows::linear_dropout_residual(x, inputs.linear(1), inputs.at(3), dropout))
@@ -216,7 +216,7 @@ pub fn backward(
         }
         Fused::NormSwishLinear { epsilon } => {
             let (of_x, [norm_weight, norm_bias, weight, bias]) =
-                rows::norm_swish_linear_backward(x, inputs.batch_norm(epsilon), inputs.linear(5), None, g);
+                rows::norm_swish_linear_backward(x, inputs.batch_norm(epsilon), inputs.linear(5), g);
             let mut all = inputs.all(of_x, [norm_weight, norm_bias]);
             // Mean and variance are functions of x, and the sum passes the gradient on as it is.
             all.extend([None, None, Some(inputs.like(5, weight)), Some(inputs.like(6, bias))]);

@@ -12,7 +12,7 @@ mod judge;
 mod mixtures;
 mod recording;
 
-pub use recording::{estimate, segments};
+pub use recording::{estimate, fit, segments};
 
 use burn::tensor::{Device, Tensor, TensorData};
 use rand::Rng;

@@ -116,7 +116,9 @@ fn conformer_on(device: Device, folder: &Path) {
         weights::from_checkpoint(fresh, &tensors).unwrap()
     };
     let input = at(folder, "conformer_in.npy");
+    let whole = host(net(&device).forward(tensor(&input, &device), Pass::Evaluate));
     let steps = net(&device).steps(tensor(&input, &device), Pass::Evaluate);
+    assert!(whole == host(steps.output.clone()), "the block and its steps differ");
     for (name, found) in [
         ("after_ff1", steps.ff1),
         ("after_attn", steps.attn),

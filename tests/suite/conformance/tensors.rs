@@ -37,11 +37,14 @@ pub fn host<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
     tensor.into_data().try_into_vec().unwrap()
 }
 
-/// Largest |found - expected| - rtol·|expected|.
+/// Largest |found - expected| - rtol·|expected|; infinite where either is no number, which `max` would pass by.
 pub fn worst(found: &[f32], expected: impl IntoIterator<Item = f32>, rtol: f64) -> f64 {
     let expected: Vec<f32> = expected.into_iter().collect();
     assert_eq!(found.len(), expected.len());
-    let excess = |(a, b): (&f32, &f32)| f64::from((a - b).abs()) - rtol * f64::from(b.abs());
+    let excess = |(a, b): (&f32, &f32)| match f64::from((a - b).abs()) - rtol * f64::from(b.abs()) {
+        excess if excess.is_nan() => f64::INFINITY,
+        excess => excess,
+    };
     found.iter().zip(&expected).map(excess).fold(f64::MIN, f64::max)
 }
 

@@ -4,13 +4,14 @@ use std::mem::MaybeUninit;
 
 use rayon::prelude::*;
 
+use super::super::conv::with_vectors;
 use super::super::parts::{ROWS, Unwritten};
 use super::super::slices::{Norm, column_sums};
 use super::product::Block;
 use super::ranges::{over_ranges, rows_of};
 use super::step::{Front, Step, StepGradients, rows};
-use super::swish::{sigmoid, vectorised};
-use super::{BatchNorm, Dropout, Linear};
+use super::swish::sigmoid;
+use super::{BatchNorm, Linear};
 
 /// Mean and biased variance of each column of `x` `[rows, channels]`.
 pub fn batch_statistics(x: &[f32], channels: usize) -> (Vec<f32>, Vec<f32>) {
@@ -33,7 +34,7 @@ fn totals(x: &[f32], channels: usize, add: impl Fn(&[f32], &mut [f32]) + Sync) -
     let (_, sums) = unsafe {
         over_ranges(rows(x, channels), 0, channels, |range, _, sums| {
             let x = rows_of(x, channels, &range);
-            vectorised(
+            with_vectors(
                 #[inline(always)]
                 || {
                     let of_range = column_sums(
@@ -67,7 +68,7 @@ impl Front for NormSwish<'_> {
     fn fill(&self, x: &[f32], block: &mut Block) {
         let channels = self.width();
         let (mean, gain, bias) = (self.0.mean, &self.0.gain, self.0.bias);
-        vectorised(
+        with_vectors(
             #[inline(always)]
             || {
                 for (x, out) in x.chunks_exact(channels).zip(block.rows_mut()) {
@@ -85,7 +86,7 @@ impl Front for NormSwish<'_> {
         let channels = self.width();
         let (mean, gain, bias) = (self.0.mean, &self.0.gain, self.0.bias);
         let (of_g, of_gd) = sums.split_at_mut(channels);
-        vectorised(
+        with_vectors(
             #[inline(always)]
             || {
                 let rows = x.chunks_exact(channels).zip(of_x.chunks_exact_mut(channels));
@@ -109,15 +110,9 @@ impl Front for NormSwish<'_> {
     }
 }
 
-/// residual + dropout(linear(swish(norm(x)))): `[rows, outputs]`.
-pub fn norm_swish_linear(
-    x: &[f32],
-    norm: BatchNorm<'_>,
-    linear: Linear<'_>,
-    residual: &[f32],
-    dropout: Option<Dropout>,
-) -> Vec<f32> {
-    step(&with_statistics(norm), linear).forward_to_residual(x, residual, dropout)
+/// residual + linear(swish(norm(x))): `[rows, outputs]`.
+pub fn norm_swish_linear(x: &[f32], norm: BatchNorm<'_>, linear: Linear<'_>, residual: &[f32]) -> Vec<f32> {
+    step(&with_statistics(norm), linear).forward_to_residual(x, residual, None)
 }
 
 /// Gradients of [`norm_swish_linear`] with the batch's own mean and variance, which depend on x: at x; at the norm's weight
@@ -129,11 +124,10 @@ pub fn norm_swish_linear_backward(
     x: &[f32],
     norm: BatchNorm<'_>,
     linear: Linear<'_>,
-    dropout: Option<Dropout>,
     gradient: &[f32],
 ) -> (Vec<f32>, [Vec<f32>; 4]) {
     let norm = with_statistics(norm);
-    let gradients = step(&norm, linear).backward_from_residual(x, dropout, gradient);
+    let gradients = step(&norm, linear).backward_from_residual(x, None, gradient);
     let StepGradients { mut of_x, of_front, of_weight, of_bias } = gradients;
     let channels = norm.gain.len();
     let (of_g, of_gd) = of_front.split_at(channels);
@@ -143,7 +137,7 @@ pub fn norm_swish_linear_backward(
         of_gd.iter().zip(&norm.inverse).map(|(sum, inverse)| sum * inverse * inverse * scale).collect();
     let (mean, gain, shift, slope) = (norm.mean, &norm.gain, &shift, &slope);
     of_x.par_chunks_mut(ROWS * channels).zip(x.par_chunks(ROWS * channels)).for_each(|(of_x, x)| {
-        vectorised(
+        with_vectors(
             #[inline(always)]
             || {
                 for (of_x, x) in of_x.chunks_exact_mut(channels).zip(x.chunks_exact(channels)) {

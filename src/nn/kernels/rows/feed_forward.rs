@@ -3,12 +3,13 @@
 
 use std::ops::Range;
 
+use super::super::conv::with_vectors;
 use super::dropout::Mask;
 use super::product::{Block, Panels, add_product_of_columns};
 use super::ranges::{blocks, over_ranges, rows_of};
 use super::residual::Ending;
 use super::step::{Front, padded, rows, without_padding};
-use super::swish::{sigmoid, vectorised};
+use super::swish::sigmoid;
 use super::{Dropout, LayerNorm, Linear};
 
 /// Parameters of the step: `[channels]` to `[hidden]` and back.
@@ -66,7 +67,7 @@ pub fn feed_forward(x: &[f32], step: FeedForward<'_>, factor: f32, dropout: Opti
 
 /// Dropout and swish of a block's first `hidden` columns, and the 1 of a bias behind them.
 fn activate(rows: &Range<usize>, mask: Option<Mask>, block: &mut Block, hidden: usize) {
-    vectorised(
+    with_vectors(
         #[inline(always)]
         || {
             for (row, values) in rows.clone().zip(block.rows_mut()) {
@@ -89,7 +90,7 @@ fn activate(rows: &Range<usize>, mask: Option<Mask>, block: &mut Block, hidden: 
 /// As [`activate`]; also turns `gradient`, that at the result, into that at what was there.
 fn activate_backward(rows: &Range<usize>, mask: Option<Mask>, block: &mut Block, gradient: &mut Block) {
     let hidden = gradient.width;
-    vectorised(
+    with_vectors(
         #[inline(always)]
         || {
             for ((row, values), gradient) in rows.clone().zip(block.rows_mut()).zip(gradient.rows_mut()) {

@@ -22,7 +22,7 @@ mod swish;
 mod tests;
 
 pub use batch::{batch_statistics, norm_swish_linear, norm_swish_linear_backward};
-pub use dropout::Dropout;
+pub use dropout::{Dropout, mixed};
 pub use feed_forward::{FeedForward, feed_forward, feed_forward_backward};
 pub use norm::{layer_norm, layer_norm_backward};
 pub use residual::{linear_dropout_residual, linear_dropout_residual_backward};

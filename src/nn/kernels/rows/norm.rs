@@ -2,12 +2,12 @@
 
 use std::mem::MaybeUninit;
 
+use super::super::conv::with_vectors;
 use super::super::parts::Unwritten;
 use super::LayerNorm;
 use super::product::Block;
 use super::ranges::{over_ranges, rows_of};
 use super::step::Front;
-use super::swish::vectorised;
 
 /// Partial sums side by side.
 const LANES: usize = 16;
@@ -76,7 +76,7 @@ impl LayerNorm<'_> {
     ) {
         let channels = self.channels();
         let (of_weight, of_bias) = sums.split_at_mut(channels);
-        vectorised(
+        with_vectors(
             #[inline(always)]
             || {
                 let rows = x.chunks_exact(channels).zip(of_x.chunks_exact_mut(channels));
@@ -126,7 +126,7 @@ impl Front for LayerNorm<'_> {
     }
 
     fn fill(&self, x: &[f32], block: &mut Block) {
-        vectorised(
+        with_vectors(
             #[inline(always)]
             || {
                 let channels = self.channels();
@@ -150,7 +150,7 @@ pub fn layer_norm(x: &[f32], norm: LayerNorm<'_>) -> Vec<f32> {
     let (output, _) = unsafe {
         over_ranges(rows, channels, 0, |rows, out, _| {
             let x = rows_of(x, channels, &rows);
-            vectorised(
+            with_vectors(
                 #[inline(always)]
                 || {
                     for (x, out) in x.chunks_exact(channels).zip(out.chunks_exact_mut(channels)) {

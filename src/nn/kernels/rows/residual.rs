@@ -2,12 +2,12 @@
 
 use std::mem::MaybeUninit;
 
+use super::super::conv::with_vectors;
 use super::super::parts::Unwritten;
 use super::dropout::Mask;
 use super::product::Block;
 use super::ranges::rows_of;
 use super::step::{Front, Step, StepGradients};
-use super::swish::vectorised;
 use super::{Dropout, Linear};
 
 /// The input as it is.
@@ -54,7 +54,7 @@ impl Ending {
 
     /// Writes the rows from row `first` on.
     pub fn write(&self, first: usize, values: &Block, residual: &[f32], out: &mut Unwritten) {
-        vectorised(
+        with_vectors(
             #[inline(always)]
             || {
                 let rows = residual.chunks_exact(self.width).zip(values.rows());
@@ -80,7 +80,7 @@ impl Ending {
 
     /// Writes the gradient at the values from `gradient`, that at the step's output.
     pub fn back(&self, first: usize, gradient: &[f32], block: &mut Block) {
-        vectorised(
+        with_vectors(
             #[inline(always)]
             || {
                 let rows = gradient.chunks_exact(self.width).zip(block.rows_mut());

@@ -4,10 +4,11 @@ use std::mem::MaybeUninit;
 use std::ops::Range;
 
 use super::super::conv::lanes::LANES;
+use super::super::conv::with_vectors;
 use super::super::parts::Unwritten;
 use super::product::{Block, Panels, add_product_of_columns};
 use super::ranges::{blocks, over_ranges, rows_of};
-use super::swish::{sigmoid, vectorised};
+use super::swish::sigmoid;
 use super::{LayerNorm, Linear};
 
 /// What makes a linear layer's input of a step's input.
@@ -191,7 +192,7 @@ pub fn gated(x: &[f32], norm: LayerNorm<'_>, linear: Linear<'_>) -> Vec<f32> {
     // SAFETY: each row of the slice is written whole.
     unsafe {
         step.forward(x, width, |_, product, out| {
-            vectorised(
+            with_vectors(
                 #[inline(always)]
                 || {
                     for (out, row) in out.chunks_exact_mut(width).zip(product.rows()) {
@@ -218,7 +219,7 @@ pub fn gated_backward(
     let StepGradients { of_x, of_front, of_weight, of_bias } =
         step.backward(x, true, |first, rows, block| {
             let gradient = rows_of(gradient, width, &(first..first + rows));
-            vectorised(
+            with_vectors(
                 #[inline(always)]
                 || {
                     for (row, gradient) in block.rows_mut().zip(gradient.chunks_exact(width)) {

@@ -1,8 +1,5 @@
 //! The logistic function without branches, so that the compiler makes vector code of loops over it.
 
-use super::super::conv::lanes::{Lanes, Processor};
-use super::super::conv::products::{Work, run};
-
 /// 1.5 · 2²³: added to a small number, it leaves the nearest whole number in the lowest bits.
 const ROUND: f32 = 12_582_912.0;
 /// ln 2 in two parts; products of the first with whole numbers below 2¹⁴ are exact.
@@ -29,20 +26,6 @@ pub fn sigmoid(v: f32) -> f32 {
     let power = f32::from_bits((rounded.to_bits() << 23).wrapping_add(1.0_f32.to_bits()));
     let value = 1.0 / series.mul_add(power, 1.0);
     if v < LOWEST { 0.0 } else { value }
-}
-
-/// Runs a loop as compiled for the widest vectors that the processor has; `work` must be inlined into it to gain.
-pub fn vectorised(work: impl FnOnce()) {
-    run(Processor::at_hand(), Loop(work));
-}
-
-struct Loop<F>(F);
-
-impl<F: FnOnce()> Work for Loop<F> {
-    #[inline(always)]
-    unsafe fn run<L: Lanes>(self) {
-        (self.0)();
-    }
 }
 
 #[cfg(test)]

@@ -238,7 +238,7 @@ fn gated_and_normed_linear_are_those_of_the_definition() {
 
 #[test]
 fn norm_swish_linear_is_that_of_the_definition() {
-    for_sizes(|rows, channels, dropout| {
+    for_sizes(|rows, channels, _| {
         let outputs = channels.div_ceil(2);
         let (x, norm_weight, norm_bias) =
             (values(rows * channels, 1), values(channels, 2), values(channels, 3));
@@ -255,11 +255,11 @@ fn norm_swish_linear_is_that_of_the_definition() {
         let definition = |inputs: &[Vec<f64>]| {
             let [x, norm_weight, norm_bias, weight, bias, residual] = inputs else { unreachable!() };
             let end = linear(&swish(&column_norm(x, norm_weight, norm_bias)), weight, Some(bias), outputs);
-            sum(residual, &masked(&end, outputs, dropout, 0, 1.0))
+            sum(residual, &end)
         };
         let layer = Linear { weight: &weight, bias: &bias };
-        let output = norm_swish_linear(&x, norm, layer, &residual, dropout);
-        let (of_x, of_parameters) = norm_swish_linear_backward(&x, norm, layer, dropout, &of_output);
+        let output = norm_swish_linear(&x, norm, layer, &residual);
+        let (of_x, of_parameters) = norm_swish_linear_backward(&x, norm, layer, &of_output);
         let inputs: [&[f32]; 6] = [&x, &norm_weight, &norm_bias, &weight, &bias, &residual];
         let mut gradients = all(of_x, of_parameters);
         gradients.push(of_output.clone());
@@ -296,7 +296,7 @@ fn given_statistics_are_used_as_they_are() {
         BatchNorm { weight: &one, bias: &[0.0; 3], mean: &[0.5; 3], variance: &[3.99; 3], epsilon: 0.01 };
     let identity = [1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0];
     let linear = Linear { weight: &identity, bias: &[0.0; 3] };
-    let output = norm_swish_linear(&x, norm, linear, &vec![0.0; x.len()], None);
+    let output = norm_swish_linear(&x, norm, linear, &vec![0.0; x.len()]);
     for (output, x) in output.iter().zip(&x) {
         let value = (f64::from(*x) - 0.5) / 2.0;
         // A few roundings of values below 1.
@@ -336,7 +336,7 @@ fn the_number_of_threads_changes_no_bit() {
             let mut lists =
                 vec![layer_norm(&x, norm), feed_forward(&x, step, 0.5, dropout), gated(&x, norm, up)];
             lists.push(normed_linear(&x, norm, up.weight));
-            lists.push(norm_swish_linear(&gradient, batch, down, &x, dropout));
+            lists.push(norm_swish_linear(&gradient, batch, down, &x));
             lists.push(linear_dropout_residual(&x, up, &gradient, dropout));
             let (of_x, rest) = layer_norm_backward(&x, norm, narrow);
             lists.extend(all(of_x, rest));
@@ -346,7 +346,7 @@ fn the_number_of_threads_changes_no_bit() {
             lists.extend(all(of_x, rest));
             let (of_x, rest) = normed_linear_backward(&x, norm, up.weight, &gradient);
             lists.extend(all(of_x, rest));
-            let (of_x, rest) = norm_swish_linear_backward(&gradient, batch, down, dropout, narrow);
+            let (of_x, rest) = norm_swish_linear_backward(&gradient, batch, down, narrow);
             lists.extend(all(of_x, rest));
             let (of_x, rest) = linear_dropout_residual_backward(&x, up, dropout, &gradient);
             lists.extend(all(of_x, rest));
