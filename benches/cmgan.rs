@@ -3,18 +3,23 @@
 //!
 //! `ASDBENCH_PEER_PYTHON` names a Python with PyTorch (`scripts/peers/setup.sh` makes one); without it only ours is timed.
 //! An argument `full`, `micro` or `parts` picks a part. Each network runs in a process of its own, so that its peak
-//! memory is its own. `--segments` in the name of a network is `train.checkpoint_blocks`.
+//! memory is its own. `-segments` in the name of a network is `train.checkpoint_blocks`.
+//!
+//! The argument `gpu`, which no other run includes, times training steps on the device that `ASDBENCH_TEST_GPU` names.
 
 mod peer;
 
 use std::process::Command;
 use std::time::Instant;
 
+use asdbench::device::{self, DeviceChoice};
 use asdbench::nn::cmgan::{Cmgan, CmganSize, DilatedDense, HEADS, Pass, SubPixel};
+use asdbench::nn::conv::Conv2d;
 use asdbench::nn::init::Init;
-use asdbench::nn::kernels::{self, AttentionSize};
+use asdbench::nn::kernels::{self, Affine, AttentionSize, ConvSteps, Dropout, Scale};
 use asdbench::nn::loss::si_sdr;
 use burn::optim::GradientsParams;
+use burn::tensor::activation::prelu;
 use burn::tensor::{Device, Tensor, TensorData};
 use peer::median;
 use serde_json::{Value, json};
@@ -23,6 +28,16 @@ const SAMPLES: usize = 32_000;
 const TIMES: usize = 3;
 const TURNS: usize = 3;
 const TRAINING: Pass = Pass::Train { dropout: 1 };
+/// Mixtures of a step on a GPU.
+const GPU_BATCH: usize = 12;
+/// Whose layers are timed one by one; its sizes follow.
+const BY_PARTS: &str = "c64-n1-h100";
+const CHANNELS: usize = 64;
+const FRAMES: usize = 321;
+const BINS: usize = 201;
+/// Frequencies behind the encoder.
+const HALF: usize = 101;
+const EPSILON: f64 = 1e-5;
 
 /// Channels, blocks, hop and whether the blocks run in segments: the words of a network's name.
 fn parse(name: &str) -> (CmganSize, bool) {
@@ -39,10 +54,12 @@ fn noise(count: usize, seed: u64) -> Vec<f32> {
     (0..count).map(draw).collect()
 }
 
-fn waves(device: &Device) -> [Tensor<2>; 2] {
+fn waves(batch: usize, device: &Device) -> [Tensor<2>; 2] {
     let target: Vec<f32> = (0..SAMPLES).map(|n| (n as f32 * 0.05).sin()).collect();
     let mixture = target.iter().zip(noise(SAMPLES, 1)).map(|(t, n)| t + 0.5 * n).collect();
-    [mixture, target].map(|wave: Vec<f32>| Tensor::from_data(TensorData::new(wave, [1, SAMPLES]), device))
+    [mixture, target].map(|wave: Vec<f32>| {
+        Tensor::from_data(TensorData::new(wave.repeat(batch), [batch, SAMPLES]), device)
+    })
 }
 
 /// Median milliseconds, after one that is not counted.
@@ -62,13 +79,13 @@ fn peak_mb() -> Option<f64> {
     Some(line.split_whitespace().nth(1)?.parse::<f64>().ok()? / 1024.0)
 }
 
-/// One network in this process: the object that the peer prints, too.
-fn measure(name: &str) -> Value {
+/// Milliseconds of forward and backward of the SI-SDR of `batch` mixtures, on a device without graph.
+fn step_ms(name: &str, batch: usize, device: &Device) -> f64 {
     let (size, segments) = parse(name);
-    let training = Device::flex().autodiff();
+    let training = device.clone().autodiff();
     let net = Cmgan::new(size, Init::new(0, &training));
-    let [mixture, target] = waves(&training);
-    let step = timed(|| {
+    let [mixture, target] = waves(batch, &training);
+    timed(|| {
         let (separated, below) = match segments {
             true => {
                 let (separated, below) = net.separate_in_segments(mixture.clone(), TRAINING);
@@ -79,134 +96,275 @@ fn measure(name: &str) -> Value {
         let loss = si_sdr(separated.wave, target.clone(), false).mean().neg();
         let mut gradients = loss.backward();
         let of_segments = below.map(|below| below.gradients(&mut gradients));
-        let _ = (GradientsParams::from_grads(gradients, &net), of_segments, loss.into_data());
-    });
-    let peak_mb = peak_mb();
+        let found = (GradientsParams::from_grads(gradients, &net), of_segments, loss.into_data());
+        // The loss's value does not wait for the gradients.
+        device.sync().expect("a device that answers");
+        drop(found);
+    })
+}
+
+/// One network in this process: the object that the peer prints, too.
+fn measure(name: &str) -> Value {
     let device = Device::flex();
-    let (net, [mixture, _]) = (Cmgan::new(size, Init::new(0, &device)), waves(&device));
+    let step = step_ms(name, 1, &device);
+    let peak_mb = peak_mb();
+    let (net, [mixture, _]) = (Cmgan::new(parse(name).0, Init::new(0, &device)), waves(1, &device));
     let forward = timed(|| {
         let _ = net.separate(mixture.clone(), Pass::Evaluate).wave.into_data();
     });
     json!({ "step_ms": step, "forward_ms": forward, "peak_mb": peak_mb })
 }
 
+/// [`measure`] in a process of its own. Nothing where it fails, which is told.
+fn own(name: &str) -> Option<Value> {
+    let program = std::env::current_exe().expect("this program");
+    let answer = match Command::new(program).args(["--one", name]).output() {
+        Ok(output) if output.status.success() => {
+            serde_json::from_slice(&output.stdout).map_err(|e| e.to_string())
+        }
+        Ok(output) => Err(format!("{}\n{}", output.status, String::from_utf8_lossy(&output.stderr))),
+        Err(error) => Err(error.to_string()),
+    };
+    answer.inspect_err(|why| eprintln!("{name} failed: {why}")).ok()
+}
+
+/// What the peer prints for one of our networks, with as many threads as ours and `more` arguments.
+fn peer_of(name: &str, more: &[&str]) -> Option<Value> {
+    let (size, _) = parse(name);
+    let numbers = [size.channels, size.blocks, size.hop_samples, TIMES, rayon::current_num_threads()];
+    let numbers = numbers.map(|n| n.to_string());
+    let options = ["--channels", "--blocks", "--hop", "--times", "--threads"];
+    let pairs = options.iter().zip(&numbers).flat_map(|(o, n)| [*o, n.as_str()]);
+    peer::answer("cmgan.py", &pairs.chain(more.iter().copied()).collect::<Vec<_>>())
+}
+
 /// Ours and the peer's, in turns, each in a process of its own.
 fn compare(name: &str) {
-    let (size, _) = parse(name);
-    let numbers = [size.channels, size.blocks, size.hop_samples, TIMES].map(|n| n.to_string());
-    let options = ["--channels", "--blocks", "--hop", "--times"];
-    let arguments: Vec<&str> = options.iter().zip(&numbers).flat_map(|(o, n)| [*o, n.as_str()]).collect();
     let (mut ours, mut theirs) = (Vec::new(), Vec::new());
     for _ in 0..TURNS {
-        let own = Command::new(std::env::current_exe().expect("this program")).args(["--one", name]).output();
-        ours.extend(own.ok().and_then(|own| serde_json::from_slice::<Value>(&own.stdout).ok()));
-        theirs.extend(peer::answer("cmgan.py", &arguments));
+        ours.extend(own(name));
+        theirs.extend(peer_of(name, &[]));
     }
-    let of = |all: &[Value], key: &str| median(all.iter().filter_map(|one| one[key].as_f64()).collect());
+    if ours.is_empty() {
+        println!("{name}: skipped, it failed in every turn");
+    }
+    let of = |all: &[Value], key: &str| {
+        let values: Vec<f64> = all.iter().filter_map(|one| one[key].as_f64()).collect();
+        (!values.is_empty()).then(|| median(values))
+    };
     for key in ["forward_ms", "step_ms", "peak_mb"] {
-        let mine = of(&ours, key);
-        match theirs.is_empty() {
-            true => println!("{name} {key}: {mine:.0}"),
-            false => {
-                let peer = of(&theirs, key);
-                println!("{name} {key}: {mine:.0}, PyTorch {peer:.0}, ratio {:.2}", mine / peer);
-            }
-        }
+        let Some(mine) = of(&ours, key) else {
+            continue;
+        };
+        let Some(peer) = of(&theirs, key) else {
+            println!("{name} {key}: {mine:.0}");
+            continue;
+        };
+        let imports = of(&theirs, "import_mb").filter(|_| key == "peak_mb");
+        let imports = imports.map_or(String::new(), |mb| format!(" (of which PyTorch itself {mb:.0} MB)"));
+        println!("{name} {key}: {mine:.0}, PyTorch {peer:.0}{imports}, ratio {:.2}", mine / peer);
     }
 }
 
-/// Milliseconds of forward, and of forward and backward, of `layer` on `shape`.
-fn part_times<const D: usize, const E: usize>(
+/// Training steps on a GPU; PyTorch's with its defaults, which let convolutions round to TF32.
+fn gpu() {
+    let Ok(named) = std::env::var("ASDBENCH_TEST_GPU") else {
+        println!("gpu: skipped, ASDBENCH_TEST_GPU names no device (gpu:0)");
+        return;
+    };
+    let choice = named.parse::<DeviceChoice>();
+    let opened = match choice.and_then(|choice| device::open(choice).map_err(|e| e.to_string())) {
+        Ok(opened) => opened,
+        Err(why) => {
+            println!("gpu: skipped, {why}");
+            return;
+        }
+    };
+    for blocks in [0, 1, 4] {
+        let name = format!("c64-n{blocks}-h100-segments");
+        let step = step_ms(&name, GPU_BATCH, &opened.device);
+        let theirs = peer_of(&name, &["--device", "cuda", "--batch", &GPU_BATCH.to_string()]);
+        let peer = shown(&theirs.unwrap_or_default()["step_ms"]);
+        println!(
+            "{} {name} batch {GPU_BATCH} step_ms: {step:.0}, PyTorch without segments {peer}",
+            opened.name
+        );
+    }
+}
+
+/// A kind of layer, the peer's name for it, and its milliseconds of forward, and of forward and backward.
+type Part = (&'static str, [f64; 2]);
+
+/// Milliseconds of forward, evaluating, and of forward and backward, training, of what `build` makes, on `shape`.
+fn part_times<const D: usize, L: Fn(Tensor<D>) -> Tensor<D>>(
     shape: [usize; D],
-    layer: impl Fn(Tensor<D>) -> Tensor<E>,
+    build: impl Fn(&Device) -> L,
 ) -> [f64; 2] {
     let values = noise(shape.iter().product(), 3);
     let at = |device: &Device| Tensor::<D>::from_data(TensorData::new(values.clone(), shape), device);
-    let plain = at(&Device::flex());
+    let (plain, training) = (Device::flex(), Device::flex().autodiff());
+    let (layer, x) = (build(&plain), at(&plain));
     let forward = timed(|| {
-        let _ = layer(plain.clone());
+        let _ = layer(x.clone());
     });
-    let tracked = at(&Device::flex().autodiff());
+    let (layer, x) = (build(&training), at(&training));
     let both = timed(|| {
-        let x = tracked.clone().require_grad();
+        let x = x.clone().require_grad();
         let _ = x.grad(&layer(x.clone()).sum().backward());
     });
     [forward, both]
 }
 
-/// A parameter of a layer that is timed, on the device of its input.
-fn parameter<const D: usize>(shape: [usize; D], like: &Device) -> Tensor<D> {
+/// A parameter of a layer that is timed.
+fn parameter<const D: usize>(shape: [usize; D], device: &Device) -> Tensor<D> {
     let values = noise(shape.iter().product(), 5).into_iter().map(|v| 0.1 * v).collect::<Vec<_>>();
-    let tensor = Tensor::from_data(TensorData::new(values, shape), like);
-    if like.is_autodiff() { tensor.require_grad() } else { tensor }
+    let tensor = Tensor::from_data(TensorData::new(values, shape), device);
+    if device.is_autodiff() { tensor.require_grad() } else { tensor }
 }
 
-/// Each kind of layer of the network with one block and 64 channels, as often as it is called there.
-fn parts() {
-    let (channels, time, bins) = (64, 321, 201_usize);
-    let (half, rows) = (bins.div_ceil(2), time * bins.div_ceil(2));
-    let vector = |n: usize, d: &Device| parameter([n], d);
-    let mut found: Vec<(&str, [f64; 2])> = Vec::new();
-    let mut add = |name: &'static str, calls: f64, [forward, both]: [f64; 2]| match found
-        .iter_mut()
-        .find(|(other, _)| *other == name)
-    {
-        Some((_, sum)) => *sum = [sum[0] + calls * forward, sum[1] + calls * both],
-        None => found.push((name, [calls * forward, calls * both])),
+fn scale(width: usize, device: &Device) -> Scale {
+    (parameter([width], device), parameter([width], device))
+}
+
+fn affine(inputs: usize, outputs: usize, device: &Device) -> Affine {
+    (parameter([inputs, outputs], device), parameter([outputs], device))
+}
+
+/// While training only.
+fn dropout(device: &Device) -> Option<Dropout> {
+    device.is_autodiff().then_some(Dropout { seed: 1, probability: 0.2 })
+}
+
+/// The layers on maps, one entry per call.
+fn map_parts() -> Vec<Part> {
+    let dense = |d: &Device| {
+        let block = DilatedDense::new("d", CHANNELS, Init::new(0, d));
+        move |x: Tensor<4>| block.forward(x)
     };
-    let dense = |x: Tensor<4>| DilatedDense::new("d", channels, Init::new(0, &x.device())).forward(x);
-    add("Dense", 1.0, part_times([1, channels, time, bins], dense));
-    add("Dense", 2.0, part_times([1, channels, time, half], dense));
-    let norm = |x: Tensor<4>| {
-        let (n, d) = (x.dims()[1], x.device());
-        kernels::instance_norm_prelu(x, (vector(n, &d), vector(n, &d)), vector(n, &d), 1e-5)
-    };
-    // Those inside the dense blocks are counted there.
-    add("InstanceNorm2d", 1.0, part_times([1, channels, time, bins], norm));
-    add("InstanceNorm2d", 1.0, part_times([1, channels, time, half], norm));
-    add("InstanceNorm2d", 1.0, part_times([1, channels, time, 2 * half], norm));
-    let pixel = |x: Tensor<4>| SubPixel::new("s", channels, Init::new(0, &x.device())).forward(x);
-    add("SubPixel", 2.0, part_times([1, channels, time, half], pixel));
-    let feed_forward = |x: Tensor<2>| {
-        let d = x.device();
-        let layer = |i, o| (parameter([i, o], &d), vector(o, &d));
-        let norm = (vector(channels, &d), vector(channels, &d));
-        let dropout = Some(kernels::Dropout { seed: 1, probability: 0.2 });
-        kernels::feed_forward(
-            x,
-            norm,
-            [layer(channels, 4 * channels), layer(4 * channels, channels)],
-            [0.5, 1e-5],
-            dropout,
-        )
-    };
-    add("FeedForward", 4.0, part_times([rows, channels], feed_forward));
-    for length in [time, half] {
-        let attention = |q: Tensor<2>| {
-            let d = q.device();
-            let size = AttentionSize { length, heads: HEADS, reach: 512 };
-            let kv = parameter([rows, 2 * channels], &d);
-            kernels::attention(q, kv, parameter([1025, channels / HEADS], &d), size)
+    let mut found: Vec<Part> =
+        [BINS, HALF, HALF].map(|width| ("Dense", part_times([1, CHANNELS, FRAMES, width], dense))).into();
+    // Of the encoder's two stages, the complex decoder and the mask decoder.
+    for (channels, width) in [(CHANNELS, BINS), (CHANNELS, HALF), (CHANNELS, 2 * HALF), (1, BINS)] {
+        let norm = |d: &Device| {
+            let (norm, slopes) = (scale(channels, d), parameter([channels], d));
+            move |x: Tensor<4>| kernels::instance_norm_prelu(x, norm.clone(), slopes.clone(), EPSILON)
         };
-        add("Attention", 1.0, part_times([rows, channels], attention));
-        let depthwise = |x: Tensor<2>| {
-            let d = x.device();
-            let weight = parameter([2 * channels, 31], &d);
-            kernels::depthwise(x, weight, vector(2 * channels, &d), length, [15, 15])
-        };
-        add("Depthwise", 1.0, part_times([rows, 2 * channels], depthwise));
+        found.push(("InstanceNorm2d + PReLU", part_times([1, channels, FRAMES, width], norm)));
     }
-    let theirs = peer::answer("cmgan.py", &["--blocks", "1", "--times", "3", "--forward-only", "--parts"]);
-    for (name, [forward, both]) in found {
-        let peer = theirs.as_ref().map(|theirs| &theirs["parts"][name]);
-        let of =
-            |key: &str| peer.and_then(|peer| peer[key].as_f64()).map_or("-".into(), |ms| format!("{ms:.0}"));
+    let pixel = |d: &Device| {
+        let layer = SubPixel::new("s", CHANNELS, Init::new(0, d));
+        move |x: Tensor<4>| layer.forward(x)
+    };
+    found.extend([(); 2].map(|()| ("SubPixel", part_times([1, CHANNELS, FRAMES, HALF], pixel))));
+    // The encoder's two, the mask decoder's two, the complex decoder's: [outputs, inputs], kernel, stride, padding, width.
+    for ([outputs, inputs], kernel, stride, padding, width) in [
+        ([CHANNELS, 3], 1, 1, 0, BINS),
+        ([CHANNELS, CHANNELS], 3, 2, 1, BINS),
+        ([1, CHANNELS], 2, 1, 0, 2 * HALF),
+        ([1, 1], 1, 1, 0, BINS),
+        ([2, CHANNELS], 2, 1, 0, 2 * HALF),
+    ] {
+        let conv = |d: &Device| {
+            let steps = ConvSteps { stride: [1, stride], padding: [[0, 0], [padding; 2]], dilation: [1, 1] };
+            let layer = Conv2d::new("c", [outputs, inputs, 1, kernel], steps, Init::new(0, d));
+            move |x: Tensor<4>| layer.forward(x)
+        };
+        found.push(("Conv2d", part_times([1, inputs, FRAMES, width], conv)));
+    }
+    let mask = |d: &Device| {
+        let slopes = parameter([BINS], d);
+        move |x: Tensor<4>| prelu(x.swap_dims(1, 3), slopes.clone())
+    };
+    found.push(("PReLU", part_times([1, 1, FRAMES, BINS], mask)));
+    found
+}
+
+/// The layers on rows, one entry per call. Feed-forward, attention and conv module end with the sum with their input, which
+/// is in the kernel; the peer's do without it.
+fn row_parts() -> Vec<Part> {
+    let shape = [FRAMES * HALF, CHANNELS];
+    let feed_forward = |d: &Device| {
+        let (norm, dropout) = (scale(CHANNELS, d), dropout(d));
+        let layers = [affine(CHANNELS, 4 * CHANNELS, d), affine(4 * CHANNELS, CHANNELS, d)];
+        move |x: Tensor<2>| kernels::feed_forward(x, norm.clone(), layers.clone(), [0.5, EPSILON], dropout)
+    };
+    let post_norm = |d: &Device| {
+        let norm = scale(CHANNELS, d);
+        move |x: Tensor<2>| kernels::layer_norm(x, norm.clone(), EPSILON)
+    };
+    let mut found = Vec::new();
+    for length in [FRAMES, HALF] {
+        let attention = |d: &Device| {
+            let size = AttentionSize { length, heads: HEADS, reach: 512 };
+            let (norm, out, dropout) = (scale(CHANNELS, d), affine(CHANNELS, CHANNELS, d), dropout(d));
+            let [to_q, to_kv] = [1, 2].map(|n| parameter([CHANNELS, n * CHANNELS], d));
+            let table = parameter([2 * size.reach + 1, CHANNELS / HEADS], d);
+            move |x: Tensor<2>| {
+                let of = |weight: &Tensor<2>| {
+                    kernels::normed_linear(x.clone(), norm.clone(), weight.clone(), EPSILON)
+                };
+                let y = kernels::attention(of(&to_q), of(&to_kv), table.clone(), size);
+                kernels::linear_residual(y, out.clone(), x, dropout)
+            }
+        };
+        let conv_module = |d: &Device| {
+            let inner = 2 * CHANNELS;
+            let (norms, trains) = ([scale(CHANNELS, d), scale(inner, d)], d.is_autodiff());
+            let (gate, exit) = (affine(CHANNELS, 2 * inner, d), affine(inner, CHANNELS, d));
+            let (weight, bias) = (parameter([inner, 31], d), parameter([inner], d));
+            let running = (Tensor::zeros([inner], d), Tensor::ones([inner], d));
+            move |x: Tensor<2>| {
+                let [entry, norm] = norms.clone();
+                let y = kernels::gated(x.clone(), entry, gate.clone(), EPSILON);
+                let y = kernels::depthwise(y, weight.clone(), bias.clone(), length, [15, 15]);
+                let statistics = if trains { kernels::batch_statistics(y.clone()) } else { running.clone() };
+                kernels::norm_swish_linear(y, norm, statistics, exit.clone(), x, EPSILON)
+            }
+        };
+        found.extend([(); 2].map(|()| ("FeedForward", part_times(shape, feed_forward))));
+        found.push(("Attention", part_times(shape, attention)));
+        found.push(("ConvModule", part_times(shape, conv_module)));
+        found.push(("LayerNorm", part_times(shape, post_norm)));
+    }
+    found
+}
+
+/// Milliseconds of the peer's answer.
+fn shown(ms: &Value) -> String {
+    ms.as_f64().map_or("-".into(), |ms| format!("{ms:.0}"))
+}
+
+/// Each kind of layer of the network with one block, as often as it is called there. What is in no kind: transforms,
+/// turns of axes, sums.
+fn parts() {
+    let found: Vec<Part> = map_parts().into_iter().chain(row_parts()).collect();
+    let sum = |of: &dyn Fn(&Part) -> bool| {
+        let counted = found.iter().filter(|part| of(part));
+        counted.fold([0.0, 0.0], |sum, (_, [forward, both])| [sum[0] + forward, sum[1] + both])
+    };
+    let mut kinds: Vec<&str> = found.iter().map(|(kind, _)| *kind).collect();
+    kinds.sort_unstable();
+    kinds.dedup();
+    let (whole, theirs) = (measure(BY_PARTS), peer_of(BY_PARTS, &["--parts"]).unwrap_or_default());
+    for kind in kinds {
+        let ([forward, both], peer) = (sum(&|part| part.0 == kind), &theirs["parts"][kind]);
         println!(
-            "{name}: forward {forward:.0} ms (PyTorch {}), forward and backward {both:.0} ({})",
-            of("forward_ms"),
-            of("both_ms")
+            "{kind}: forward {forward:.0} ms (PyTorch {}), forward and backward {both:.0} ({})",
+            shown(&peer["forward_ms"]),
+            shown(&peer["both_ms"])
         );
     }
+    let ([forward, both], peer) = (sum(&|_| true), &theirs["parts_sum"]);
+    println!(
+        "sum of parts: forward {forward:.0} of the whole's {} ms (PyTorch {} of {}), forward and backward {both:.0} of {} \
+         ({} of {})",
+        shown(&whole["forward_ms"]),
+        shown(&peer["forward_ms"]),
+        shown(&theirs["forward_ms"]),
+        shown(&whole["step_ms"]),
+        shown(&peer["both_ms"]),
+        shown(&theirs["step_ms"])
+    );
 }
 
 fn main() {
@@ -217,10 +375,8 @@ fn main() {
         println!("{}", measure(name));
         return;
     }
-    let wanted = |part: &str| {
-        let named: Vec<&String> = arguments.iter().filter(|a| !a.starts_with("--")).collect();
-        named.is_empty() || named.iter().any(|name| name.as_str() == part)
-    };
+    let named: Vec<&str> = arguments.iter().map(String::as_str).filter(|a| !a.starts_with("--")).collect();
+    let wanted = |part: &str| named.is_empty() || named.contains(&part);
     if wanted("micro") {
         ["c8-n0-h200", "c8-n1-h200"].into_iter().for_each(compare);
     }
@@ -229,5 +385,8 @@ fn main() {
     }
     if wanted("parts") {
         parts();
+    }
+    if named.contains(&"gpu") {
+        gpu();
     }
 }

@@ -1,13 +1,12 @@
 """Time and memory of the separation network in PyTorch, forward and forward + backward, the peer of benches/cmgan.rs.
 
 The network is written here from its description, with the state-dict names of the public implementation, which loads
-into it strictly. Prints one JSON object: milliseconds, peak memory in MB, and with --parts the time of each kind
-of layer.
+into it strictly. Prints one JSON object: milliseconds, peak memory in MB, that of this process after the imports, and
+with --parts the time of each kind of layer and their sum.
 """
 
 import argparse
 import json
-import resource
 import statistics
 import time
 
@@ -259,33 +258,78 @@ def timed(work, times, device):
     return statistics.median(taken[1:])
 
 
+def resident_mb(field):
+    """`VmRSS` (now) or `VmHWM` (the most so far) of this process; None where there is no /proc.
+
+    Not getrusage, whose maximum includes what the process was before it became this program.
+    """
+    try:
+        with open("/proc/self/status", encoding="ascii") as status:
+            return next((int(line.split()[1]) / 1024 for line in status if line.startswith(field + ":")), None)
+    except FileNotFoundError:
+        return None
+
+
+def peak_mb(device):
+    return resident_mb("VmHWM") if device == "cpu" else torch.cuda.max_memory_allocated() / 2**20
+
+
+def parts_of(module):
+    """(kind, the module whose input it gets, the module that is timed) of disjoint parts.
+
+    They cover the network but for its transforms, turns of axes and sums.
+    """
+    whole = (Dense, SubPixel, ConvModule, nn.Conv2d, nn.LayerNorm, nn.PReLU)
+    before = None
+    for child in module.children():
+        if isinstance(before, nn.InstanceNorm2d):
+            yield "InstanceNorm2d + PReLU", before, nn.Sequential(before, child)
+        elif isinstance(child, Half):
+            yield "FeedForward", child, child
+        elif isinstance(child, Wrapped) and isinstance(child.fn, Attention):
+            yield "Attention", child, child
+        elif isinstance(child, whole):
+            yield type(child).__name__, child, child
+        else:
+            yield from parts_of(child)
+        before = child
+
+
 def part_times(net, wave, times):
-    """Milliseconds of forward and of forward + backward of each kind of layer, at the shapes it is called with."""
-    kinds = (Dense, nn.InstanceNorm2d, SubPixel, FeedForward, Attention, ConvModule, Depthwise)
-    calls = []
-    hooks = [m.register_forward_hook(lambda m, i, o: calls.append((m, i[0].detach())))
-             for m in net.modules() if isinstance(m, kinds)]
+    """Milliseconds of forward (evaluating) and of forward + backward (training) of each kind, and of all."""
+    calls, hooks = [], []
+    for kind, first, part in parts_of(net):
+        def note(_module, inputs, _output, kind=kind, part=part):
+            calls.append((kind, part, inputs[0].detach()))
+
+        hooks.append(first.register_forward_hook(note))
     with torch.no_grad():
         net(wave)
     for hook in hooks:
         hook.remove()
-    found = {}
-    for module, x in calls:
+    found, total = {}, {"forward_ms": 0.0, "both_ms": 0.0, "calls": 0}
+    for kind, part, x in calls:
         x = x.clone().requires_grad_()
 
-        def both(module=module, x=x):
-            module(x).sum().backward()
+        def both(part=part, x=x):
+            x.grad = None
+            part.zero_grad(set_to_none=True)
+            part(x).sum().backward()
 
+        part.eval()
         with torch.no_grad():
-            forward = timed(lambda: module(x), times, "cpu")
-        entry = found.setdefault(type(module).__name__, {"forward_ms": 0.0, "both_ms": 0.0, "calls": 0})
-        entry["forward_ms"] += forward
-        entry["both_ms"] += timed(both, times, "cpu")
-        entry["calls"] += 1
-    return found
+            forward = timed(lambda: part(x), times, "cpu")
+        part.train()
+        trained = timed(both, times, "cpu")
+        for entry in (found.setdefault(kind, dict.fromkeys(total, 0)), total):
+            entry["forward_ms"] += forward
+            entry["both_ms"] += trained
+            entry["calls"] += 1
+    return found, total
 
 
 def main():
+    import_mb = resident_mb("VmRSS")
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--channels", type=int, default=64)
     parser.add_argument("--blocks", type=int, default=0)
@@ -297,13 +341,16 @@ def main():
     parser.add_argument("--parts", action="store_true")
     parser.add_argument("--forward-only", action="store_true", help="memory of inference")
     args = parser.parse_args()
+    if args.device == "cuda" and not torch.cuda.is_available():
+        raise SystemExit("this PyTorch reaches no CUDA device")
     torch.set_num_threads(args.threads)
     torch.manual_seed(0)
     device = args.device
     net = Separator(args.channels, args.blocks, args.hop).to(device)
     target = torch.sin(torch.arange(32000) * 0.05).repeat(args.batch, 1).to(device)
     wave = target + 0.5 * torch.randn(args.batch, 32000, device=device)
-    answer = {"torch": torch.__version__, "parameters": sum(p.numel() for p in net.net.parameters())}
+    parameters = sum(p.numel() for p in net.net.parameters())
+    answer = {"torch": torch.__version__, "parameters": parameters, "import_mb": import_mb}
 
     def step():
         net.zero_grad(set_to_none=True)
@@ -312,16 +359,14 @@ def main():
     net.train()
     if not args.forward_only:
         answer["step_ms"] = timed(step, args.times, device)
-    if device == "cpu":
-        answer["peak_mb"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    else:
-        answer["peak_mb"] = torch.cuda.max_memory_allocated() / 2**20
+        answer["peak_mb"] = peak_mb(device)
     net.eval()
     with torch.no_grad():
         answer["forward_ms"] = timed(lambda: net(wave), args.times, device)
+    if args.forward_only:
+        answer["peak_mb"] = peak_mb(device)
     if args.parts:
-        net.train()
-        answer["parts"] = part_times(net, wave, args.times)
+        answer["parts"], answer["parts_sum"] = part_times(net, wave, args.times)
     print(json.dumps(answer))
 
 
