@@ -198,6 +198,39 @@ fn folders_that_cannot_be_mixed_with_are_named() {
     assert_eq!(place.training(&config, "fan").unwrap().train().clips().len(), 4);
 }
 
+#[cfg(unix)]
+#[test]
+fn a_link_is_what_it_leads_to() {
+    use std::os::unix::fs::symlink;
+
+    let place = Place::new(&["fan", "pump"]);
+    for folder in ["folders", "files", "others"] {
+        fs::create_dir_all(place.path(folder)).unwrap();
+    }
+    let name = "section_00_source_test_normal_0000.wav";
+    symlink(place.path("data/fan/test"), place.path("folders/noise")).unwrap();
+    symlink(place.path("data/pump/test"), place.path("files/pump")).unwrap();
+    symlink(place.path("data/fan/test").join(name), place.path("files/rain.wav")).unwrap();
+    symlink(place.path("data/pump/train"), place.path("others/pump")).unwrap();
+    // The data set itself is a link, too.
+    symlink(place.path("data"), place.path("linked")).unwrap();
+    for root in ["data", "linked"] {
+        let config = |folder: &str| DataConfig {
+            root: Some(place.path(root)),
+            interference: Some(place.path(folder)),
+            ..place.config()
+        };
+        for (folder, first) in
+            [("folders", "noise/section_00_source_test_anomaly_0000.wav"), ("files", "rain.wav")]
+        {
+            let message = place.training(&config(folder), "fan").unwrap_err().to_string();
+            assert!(message.contains("the clips of machine `fan` itself"), "{message}");
+            assert!(message.contains(&format!("{folder}/{first} for one")), "{message}");
+        }
+        assert_eq!(place.training(&config("others"), "fan").unwrap().train().clips().len(), 4);
+    }
+}
+
 #[test]
 fn a_family_that_mixes_nothing_has_no_interference() {
     let place = Place::new(&["fan"]);
