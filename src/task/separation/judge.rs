@@ -289,6 +289,33 @@ mod tests {
     }
 
     #[test]
+    fn mixtures_without_a_ratio_are_left_out_and_counted() {
+        let silent = Err("estimate: silent");
+        let found = proxies(None, &[(0, 0, Ok(1.0)), (1, 0, silent), (0, 1, Ok(3.0)), (1, 1, Ok(8.0))]);
+        let values: Vec<_> = found.iter().map(|proxy| proxy.value).collect();
+        assert_eq!(values, [Some(4.0), Some(1.0), Some(5.5)]);
+        let left_out = |of: u32| {
+            format!(
+                "1 of {of} mixtures have no SI-SDR and are left out of the mean; the first, of \
+                 fan/test/section_00_source_test_normal_0001.wav: estimate: silent"
+            )
+        };
+        let notes: Vec<_> = found.iter().map(|proxy| proxy.note.clone()).collect();
+        assert_eq!(notes, [Some(left_out(4)), Some(left_out(2)), None]);
+        assert!(found[0].interval.is_some(), "of two clips");
+        assert_eq!(found[1].interval, None, "of the one clip that is left");
+
+        // Where nothing is left at a level there is no value, and why.
+        let found = proxies(None, &[(0, 0, silent), (1, 0, silent), (0, 1, Ok(3.0)), (1, 1, Ok(8.0))]);
+        let expected = Some("no mixture has an SI-SDR; the first: estimate: silent");
+        assert_eq!(
+            (found[1].value, found[1].why.as_deref(), found[1].note.as_deref()),
+            (None, expected, None)
+        );
+        assert_eq!(found[0].value, Some(5.5));
+    }
+
+    #[test]
     fn clips_are_resampled_and_not_their_mixtures() {
         // Mixtures of a clip are the same: ten of each tell no more than one.
         let clips: Vec<f64> = (0..12).map(|n| f64::from(n * 7 % 12)).collect();
