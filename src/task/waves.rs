@@ -19,7 +19,7 @@ use crate::config::OnBadClip;
 use crate::files::{self, Durability};
 
 /// Changed with the meaning or the form of what is cached.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 /// Clips checked between two looks at what was found: enough for every core.
 const CHUNK: usize = 256;
 
@@ -32,8 +32,6 @@ pub struct WaveClip {
     pub path: String,
     /// Samples at the set's rate, at least one.
     pub samples: usize,
-    /// Root of the mean square, full scale being 1.
-    pub rms: f64,
 }
 
 /// The JSON file of the cache.
@@ -235,9 +233,9 @@ fn check_all(source: &Source<'_>, request: &WavesRequest<'_>) -> Result<Listing,
         for (n, result) in found.into_iter().enumerate() {
             let index = chunk_index * CHUNK + n;
             match result {
-                Ok((samples, rms)) => {
+                Ok(samples) => {
                     let path = chunk[n].to_string_lossy().into_owned();
-                    clips.push(WaveClip { index, path, samples, rms });
+                    clips.push(WaveClip { index, path, samples });
                 }
                 Err(error) if request.on_bad_clip == OnBadClip::Skip => {
                     bad.push(BadClip::new(index, chunk[n], &error));
@@ -260,8 +258,8 @@ fn check_all(source: &Source<'_>, request: &WavesRequest<'_>) -> Result<Listing,
     })
 }
 
-/// Samples at the wanted rate and their root of the mean square, or what is wrong with a clip.
-fn check(path: &Path, request: &WavesRequest<'_>) -> Result<(usize, f64), audio::Error> {
+/// Number of samples at the wanted rate, or what is wrong with a clip.
+fn check(path: &Path, request: &WavesRequest<'_>) -> Result<usize, audio::Error> {
     let wave = read_wav(path, request.channel)?;
     // Before resampling, which makes edges of a constant.
     if wave.samples.iter().all(|sample| *sample == wave.samples[0]) {
@@ -278,8 +276,7 @@ fn check(path: &Path, request: &WavesRequest<'_>) -> Result<(usize, f64), audio:
     if let Some(sample) = samples.iter().position(|value| !value.is_finite()) {
         return Err(audio::Error::NotFinite { path: path.to_owned(), sample, value: samples[sample] });
     }
-    let squares: f64 = samples.iter().map(|&sample| f64::from(sample) * f64::from(sample)).sum();
-    Ok((samples.len(), (squares / samples.len() as f64).sqrt()))
+    Ok(samples.len())
 }
 
 #[cfg(test)]
