@@ -70,10 +70,10 @@ pub struct Waves {
 }
 
 impl Waves {
-    /// Of some clips: checked, or found checked in the cache.
+    /// Of some clips: checked, or found checked in the cache. Where bad clips are left out, there may be none.
     ///
     /// # Errors
-    /// When a clip is bad and bad clips are errors, when all are, when the cache cannot be written.
+    /// When a clip is bad and bad clips are errors, when the cache cannot be written.
     pub fn open(source: &Source<'_>, request: &WavesRequest<'_>) -> Result<Self, Error> {
         let path = request.cache.join(format!("{}.json", key(request)));
         if path.exists() {
@@ -89,6 +89,17 @@ impl Waves {
             .map_err(|e| files::Error::new("write", &path, io::Error::other(e)))?;
         files::write(&path, &text, Durability::Cached)?;
         Ok(Self { root: source.root.to_owned(), listing })
+    }
+
+    /// Whether any of the clips that were opened is good.
+    ///
+    /// # Errors
+    /// [`Error::NoClip`] where all are bad.
+    pub fn check_any(&self, source: &Source<'_>) -> Result<(), Error> {
+        match self.clips().is_empty() {
+            true => Err(source.all_bad(self.bad())),
+            false => Ok(()),
+        }
     }
 
     /// The same set with the clips of others below the same root behind its own.
@@ -219,7 +230,8 @@ fn load(path: &Path, source: &Source<'_>) -> Result<Listing, String> {
     let known = |clip: &WaveClip| {
         clip.samples > 0 && source.paths.get(clip.index).is_some_and(|path| **path == *clip.path)
     };
-    match !listing.clips.is_empty() && listing.clips.iter().all(known) {
+    let complete = listing.clips.len() + listing.bad.len() == source.paths.len();
+    match complete && listing.clips.iter().all(known) {
         true => Ok(listing),
         false => Err("it does not name the clips that it should".into()),
     }
@@ -244,9 +256,6 @@ fn check_all(source: &Source<'_>, request: &WavesRequest<'_>) -> Result<Listing,
             }
         }
         (request.progress)((chunk_index * CHUNK + chunk.len()) as u64, source.paths.len() as u64);
-    }
-    if clips.is_empty() {
-        return Err(source.all_bad(&bad));
     }
     Ok(Listing {
         format: FORMAT,

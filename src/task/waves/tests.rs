@@ -53,7 +53,9 @@ impl Place {
             on_bad_clip,
             progress: &|done, _| looked_at.store(done, std::sync::atomic::Ordering::Relaxed),
         };
-        let waves = Waves::open(&Source::from(&clips), &request)?;
+        let source = Source::from(&clips);
+        let waves = Waves::open(&source, &request)?;
+        waves.check_any(&source)?;
         Ok((waves, looked_at.into_inner()))
     }
 
@@ -113,6 +115,11 @@ fn a_damaged_entry_is_made_again() {
         whole[..whole.len() / 2].to_owned(),
         whole.replace("\"samples\": 500", "\"samples\": 0"),
         whole.replace("\"index\": 2", "\"index\": 7"),
+        format!(
+            "{}\"clips\": [],{}",
+            whole.split_once("\"clips\"").unwrap().0,
+            whole.split_once("],").unwrap().1
+        ),
     ];
     for damaged in damages {
         assert_ne!(damaged, whole);
