@@ -16,7 +16,9 @@ pub struct DataConfig {
     #[serde(serialize_with = "path_as_text")]
     #[schemars(length(min = 1))]
     pub root: Option<PathBuf>,
-    /// Folder of WAV files to mix a machine's clips with; if unset, the clips of the other machine types.
+    /// Folder of WAV files to mix a machine's clips with; if unset, the clips of the other machine types. Every fifth
+    /// recording is held out for judging; fewer than five serve for training and judging alike, and the result says so.
+    /// Families that mix nothing ignore it.
     #[serde(serialize_with = "path_as_text")]
     #[schemars(length(min = 1))]
     pub interference: Option<PathBuf>,

@@ -1,7 +1,7 @@
 //! Which recordings a machine's clips are mixed with: those of the other machine types, or a folder of any others.
 
-use std::collections::BTreeSet;
-use std::path::Path;
+use std::collections::HashSet;
+use std::path::{Path, PathBuf};
 
 use super::walk::{Problem, walk};
 use super::{Clip, ClipIndex, Error, SoundClips, Split};
@@ -79,27 +79,30 @@ impl InterferenceFolder {
         })
     }
 
-    /// Whether none of these recordings is a clip of `machine`, so that it is never mixed with itself.
+    /// Whether none of these recordings is a clip of `machine`, of whatever split, so that it is never mixed with itself
+    /// and no test clip is heard in a training. A link is the file that it leads to.
     ///
     /// # Errors
-    /// [`Error::Interference`] where clips of the machine lie below the folder.
+    /// [`Error::Interference`] where one is.
     pub fn check_apart(&self, index: &ClipIndex, machine: &str) -> Result<(), Error> {
-        let folder = &self.train.root;
-        let own = index.clips().iter().filter(|entry| entry.clip.machine == machine);
-        let folders: BTreeSet<&Path> = own.filter_map(|entry| entry.clip.path.parent()).collect();
-        let Ok(real) = folder.canonicalize() else {
+        let own: HashSet<PathBuf> = index
+            .clips()
+            .iter()
+            .filter(|entry| entry.clip.machine == machine)
+            .filter_map(|entry| index.root().join(&entry.clip.path).canonicalize().ok())
+            .collect();
+        let sets = std::iter::once(&self.train).chain(&self.held_out);
+        let recordings = sets.flat_map(|set| set.clips.iter().map(|clip| set.root.join(&clip.path)));
+        let is_own = |path: &PathBuf| path.canonicalize().is_ok_and(|path| own.contains(&path));
+        let Some(first) = recordings.filter(is_own).min() else {
             return Ok(());
         };
-        let below =
-            |own: &&Path| index.root().join(own).canonicalize().is_ok_and(|own| own.starts_with(&real));
-        if !folders.iter().any(below) {
-            return Ok(());
-        }
         let why = format!(
-            "the folder has the clips of machine `{machine}` itself; name a folder of other recordings, or leave the \
-             setting out to mix with the other machine types"
+            "the folder has the clips of machine `{machine}` itself, {} for one; name a folder of other recordings, or \
+             leave the setting out to mix with the other machine types",
+            first.display()
         );
-        Err(Error::Interference { folder: folder.clone(), why })
+        Err(Error::Interference { folder: self.train.root.clone(), why })
     }
 }
 

@@ -220,8 +220,20 @@ impl<'a> Recordings<'a> {
         })
     }
 
-    /// Samples of some clips, whatever the experiment's family is.
-    pub(super) fn waves(
+    fn waves(
+        &self,
+        source: &Source<'_>,
+        fingerprint: &str,
+        experiment: &Experiment,
+        what: &str,
+    ) -> Result<Arc<Sounds>, Error> {
+        let sounds = self.any_waves(source, fingerprint, experiment, what)?;
+        sounds.waves()?.check_any(source)?;
+        Ok(sounds)
+    }
+
+    /// Samples of some clips, whatever the experiment's family is; none where all are bad and left out.
+    pub(super) fn any_waves(
         &self,
         source: &Source<'_>,
         fingerprint: &str,

@@ -98,16 +98,27 @@ impl Recordings<'_> {
         Ok(Interference::of_training(chosen.what.clone(), train))
     }
 
-    /// Several sets, each checked and cached for itself, as one.
+    /// Several sets, each checked and cached for itself, as one. A set may be left out whole, as long as one is there.
     fn open_all(&self, sets: &[SoundClips], split: &str, experiment: &Experiment) -> Result<Waves, Error> {
         let open = |clips: &SoundClips| {
             let fingerprint = self.sound_fingerprint(clips, split)?;
-            self.waves(&Source::from(clips), &fingerprint, experiment, &format!("{}: {split}", clips.of))
+            self.any_waves(&Source::from(clips), &fingerprint, experiment, &format!("{}: {split}", clips.of))
         };
         let opened = sets.iter().map(open).collect::<Result<Vec<Arc<Sounds>>, Error>>()?;
         let waves = opened.iter().map(|sounds| sounds.waves()).collect::<Result<Vec<_>, _>>()?;
         let joined = waves.split_first().map(|(first, others)| first.joined(others.iter().copied()));
-        joined.ok_or_else(|| Error::Task(task::Error::Fault("an empty choice of interference")))
+        let joined = joined.ok_or(task::Error::Fault("an empty choice of interference"))?;
+        if joined.clips().is_empty() {
+            let of: Vec<&str> = sets.iter().map(|clips| clips.of.as_str()).collect();
+            let first = joined.bad().first().map_or(String::new(), |bad| bad.reason.clone());
+            return Err(task::Error::NoClip(joined.bad().len(), of.join(", "), first).into());
+        }
+        for (clips, _) in sets.iter().zip(waves).filter(|(_, found)| found.clips().is_empty()) {
+            let count = clips.clips.len();
+            let why = format!("all {count} {split} clips are bad");
+            self.ui.warn(&format!("{} is left out of the interference: {why}", clips.of));
+        }
+        Ok(joined)
     }
 
     fn sound_fingerprint(&self, clips: &SoundClips, split: &str) -> Result<String, Error> {

@@ -31,7 +31,7 @@ impl Sounds {
         }
     }
 
-    /// Never, of a set that could be opened.
+    /// Only of clips to mix with, where all are bad and left out.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }

@@ -19,7 +19,7 @@ use crate::config::OnBadClip;
 use crate::files::{self, Durability};
 
 /// Changed with the meaning or the form of what is cached.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 /// Clips checked between two looks at what was found: enough for every core.
 const CHUNK: usize = 256;
 
@@ -32,8 +32,6 @@ pub struct WaveClip {
     pub path: String,
     /// Samples at the set's rate, at least one.
     pub samples: usize,
-    /// Root of the mean square, full scale being 1.
-    pub rms: f64,
 }
 
 /// The JSON file of the cache.
@@ -72,10 +70,10 @@ pub struct Waves {
 }
 
 impl Waves {
-    /// Of some clips: checked, or found checked in the cache.
+    /// Of some clips: checked, or found checked in the cache. Where bad clips are left out, there may be none.
     ///
     /// # Errors
-    /// When a clip is bad and bad clips are errors, when all are, when the cache cannot be written.
+    /// When a clip is bad and bad clips are errors, when the cache cannot be written.
     pub fn open(source: &Source<'_>, request: &WavesRequest<'_>) -> Result<Self, Error> {
         let path = request.cache.join(format!("{}.json", key(request)));
         if path.exists() {
@@ -91,6 +89,17 @@ impl Waves {
             .map_err(|e| files::Error::new("write", &path, io::Error::other(e)))?;
         files::write(&path, &text, Durability::Cached)?;
         Ok(Self { root: source.root.to_owned(), listing })
+    }
+
+    /// Whether any of the clips that were opened is good.
+    ///
+    /// # Errors
+    /// [`Error::NoClip`] where all are bad.
+    pub fn check_any(&self, source: &Source<'_>) -> Result<(), Error> {
+        match self.clips().is_empty() {
+            true => Err(source.all_bad(self.bad())),
+            false => Ok(()),
+        }
     }
 
     /// The same set with the clips of others below the same root behind its own.
@@ -221,7 +230,8 @@ fn load(path: &Path, source: &Source<'_>) -> Result<Listing, String> {
     let known = |clip: &WaveClip| {
         clip.samples > 0 && source.paths.get(clip.index).is_some_and(|path| **path == *clip.path)
     };
-    match !listing.clips.is_empty() && listing.clips.iter().all(known) {
+    let complete = listing.clips.len() + listing.bad.len() == source.paths.len();
+    match complete && listing.clips.iter().all(known) {
         true => Ok(listing),
         false => Err("it does not name the clips that it should".into()),
     }
@@ -235,9 +245,9 @@ fn check_all(source: &Source<'_>, request: &WavesRequest<'_>) -> Result<Listing,
         for (n, result) in found.into_iter().enumerate() {
             let index = chunk_index * CHUNK + n;
             match result {
-                Ok((samples, rms)) => {
+                Ok(samples) => {
                     let path = chunk[n].to_string_lossy().into_owned();
-                    clips.push(WaveClip { index, path, samples, rms });
+                    clips.push(WaveClip { index, path, samples });
                 }
                 Err(error) if request.on_bad_clip == OnBadClip::Skip => {
                     bad.push(BadClip::new(index, chunk[n], &error));
@@ -246,9 +256,6 @@ fn check_all(source: &Source<'_>, request: &WavesRequest<'_>) -> Result<Listing,
             }
         }
         (request.progress)((chunk_index * CHUNK + chunk.len()) as u64, source.paths.len() as u64);
-    }
-    if clips.is_empty() {
-        return Err(source.all_bad(&bad));
     }
     Ok(Listing {
         format: FORMAT,
@@ -260,8 +267,8 @@ fn check_all(source: &Source<'_>, request: &WavesRequest<'_>) -> Result<Listing,
     })
 }
 
-/// Samples at the wanted rate and their root of the mean square, or what is wrong with a clip.
-fn check(path: &Path, request: &WavesRequest<'_>) -> Result<(usize, f64), audio::Error> {
+/// Number of samples at the wanted rate, or what is wrong with a clip.
+fn check(path: &Path, request: &WavesRequest<'_>) -> Result<usize, audio::Error> {
     let wave = read_wav(path, request.channel)?;
     // Before resampling, which makes edges of a constant.
     if wave.samples.iter().all(|sample| *sample == wave.samples[0]) {
@@ -278,8 +285,7 @@ fn check(path: &Path, request: &WavesRequest<'_>) -> Result<(usize, f64), audio:
     if let Some(sample) = samples.iter().position(|value| !value.is_finite()) {
         return Err(audio::Error::NotFinite { path: path.to_owned(), sample, value: samples[sample] });
     }
-    let squares: f64 = samples.iter().map(|&sample| f64::from(sample) * f64::from(sample)).sum();
-    Ok((samples.len(), (squares / samples.len() as f64).sqrt()))
+    Ok(samples.len())
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use super::*;
 use crate::audio::{SampleFormat, write_wav};
+use crate::config::{OnBadClip, SeparationConfig, TaskConfig};
 use crate::ui::Ui;
 
 /// A data set of clips of 100 samples, and a folder for the cache.
@@ -35,6 +36,14 @@ impl Place {
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         let tone: Vec<f32> = (0..100).map(|i| (i as f32 * 0.1 * (pitch + 1) as f32).sin() * 0.3).collect();
         write_wav(&path, &tone, 16_000, SampleFormat::Pcm16).unwrap();
+    }
+
+    /// Make all train clips of a machine unreadable, each in its own way.
+    fn poison(&self, machine: &str) {
+        for n in 0..4 {
+            let name = format!("data/{machine}/train/section_00_source_train_normal_000{n}.wav");
+            fs::write(self.path(&name), format!("poison {n}")).unwrap();
+        }
     }
 
     fn config(&self) -> DataConfig {
@@ -196,6 +205,73 @@ fn folders_that_cannot_be_mixed_with_are_named() {
     // Another machine's folder is one of other recordings.
     let config = DataConfig { interference: Some(place.path("data/pump/train")), ..place.config() };
     assert_eq!(place.training(&config, "fan").unwrap().train().clips().len(), 4);
+}
+
+#[cfg(unix)]
+#[test]
+fn a_link_is_what_it_leads_to() {
+    use std::os::unix::fs::symlink;
+
+    let place = Place::new(&["fan", "pump"]);
+    for folder in ["folders", "files", "others"] {
+        fs::create_dir_all(place.path(folder)).unwrap();
+    }
+    let name = "section_00_source_test_normal_0000.wav";
+    symlink(place.path("data/fan/test"), place.path("folders/noise")).unwrap();
+    symlink(place.path("data/pump/test"), place.path("files/pump")).unwrap();
+    symlink(place.path("data/fan/test").join(name), place.path("files/rain.wav")).unwrap();
+    symlink(place.path("data/pump/train"), place.path("others/pump")).unwrap();
+    // The data set itself is a link, too.
+    symlink(place.path("data"), place.path("linked")).unwrap();
+    for root in ["data", "linked"] {
+        let config = |folder: &str| DataConfig {
+            root: Some(place.path(root)),
+            interference: Some(place.path(folder)),
+            ..place.config()
+        };
+        for (folder, first) in
+            [("folders", "noise/section_00_source_test_anomaly_0000.wav"), ("files", "rain.wav")]
+        {
+            let message = place.training(&config(folder), "fan").unwrap_err().to_string();
+            assert!(message.contains("the clips of machine `fan` itself"), "{message}");
+            assert!(message.contains(&format!("{folder}/{first} for one")), "{message}");
+        }
+        assert_eq!(place.training(&config("others"), "fan").unwrap().train().clips().len(), 4);
+    }
+}
+
+#[test]
+fn a_machine_type_of_bad_clips_alone_is_left_out() {
+    let place = Place::new(&["fan", "pump", "valve"]);
+    let config = DataConfig { on_bad_clip: OnBadClip::Skip, ..place.config() };
+    place.poison("pump");
+    // The second time what is known of the clips is cached.
+    for _ in 0..2 {
+        let found = place.held_out(&config, "fan").unwrap();
+        let (train, bad) = (paths(found.train()), found.train().bad());
+        assert!(train.len() == 4 && train.iter().all(|path| path.starts_with("valve/train/")), "{train:?}");
+        assert!(bad.len() == 4 && bad.iter().all(|bad| bad.path.starts_with("pump/train/")), "{bad:?}");
+        assert_eq!(found.held_out().unwrap().clips().len(), 4, "pump's test clips are good");
+        assert_eq!(place.fingerprint(&config, "fan"), found.train().fingerprint());
+    }
+    // What is to be learnt is another matter, even where the clips were looked at before.
+    let experiment = Experiment {
+        data: config.clone(),
+        task: TaskConfig::Separation(SeparationConfig::default()),
+        ..Experiment::default()
+    };
+    place.with(&config, |recordings| {
+        recordings.training_interference("fan", &experiment).unwrap();
+        let error = recordings.training("pump", &experiment).unwrap_err().to_string();
+        assert!(error.starts_with("all 4 clips of machine `pump` are bad; the first: "), "{error}");
+    });
+
+    let error = place.training(&place.config(), "fan").unwrap_err().to_string();
+    assert!(error.contains("pump/train") && error.contains("data.on_bad_clip"), "{error}");
+    place.poison("valve");
+    let error = place.training(&config, "fan").unwrap_err().to_string();
+    let expected = "all 8 clips of machine `pump`, machine `valve` are bad; the first: ";
+    assert!(error.starts_with(expected) && error.contains("pump/train"), "{error}");
 }
 
 #[test]

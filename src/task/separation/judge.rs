@@ -24,6 +24,8 @@ pub const TABLE: &str = "mixtures.csv";
 pub struct Judge<'a> {
     /// Test clips and held-out interference.
     pub mixer: Mixer<'a>,
+    /// What a reader must know of that interference.
+    pub remark: Option<&'a str>,
     /// Position of each held-out normal clip among the test clips.
     pub clips: &'a [usize],
     /// Names the mixtures' random streams.
@@ -181,6 +183,9 @@ impl Judge<'_> {
                 self.mixer.targets.clips()[self.clips[*clip]].path,
             ));
         }
+        if of_all && let (Some(remark), Ok(_)) = (self.remark, &value) {
+            notes.push(remark.to_owned());
+        }
         let note = (!notes.is_empty()).then(|| notes.join("; "));
         Proxy::new(name, value, true).noted(note).with_interval(interval(&sums))
     }
@@ -219,6 +224,96 @@ fn table(rows: &[Row<'_>]) -> Result<Vec<u8>, Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::audio::{ChannelChoice, SampleFormat, write_wav};
+    use crate::config::{DataConfig, OnBadClip};
+    use crate::dataset::{self, Split};
+    use crate::task::{Source, Waves, WavesRequest};
+
+    /// Outcomes of mixtures, as (clip, level, improvement).
+    type Given<'a> = (usize, usize, Result<f64, &'a str>);
+
+    /// The proxies of some outcomes at -5 and 5 dB on two clips.
+    fn proxies(remark: Option<&str>, given: &[Given<'_>]) -> Vec<Proxy> {
+        let folder = tempfile::tempdir().unwrap();
+        let clips = folder.path().join("data/fan/test");
+        std::fs::create_dir_all(&clips).unwrap();
+        for n in 0..2 {
+            let path = clips.join(format!("section_00_source_test_normal_000{n}.wav"));
+            write_wav(&path, &[0.1, -0.1], 16_000, SampleFormat::Float32).unwrap();
+        }
+        let root = Some(folder.path().join("data"));
+        let index = dataset::index(&DataConfig { root, ..DataConfig::default() }).unwrap();
+        let sounds = index.sounds("fan", Split::Test);
+        let request = WavesRequest {
+            cache: &folder.path().join("cache"),
+            fingerprint: &sounds.fingerprint().unwrap(),
+            rate_hz: 16_000,
+            channel: ChannelChoice::First,
+            on_bad_clip: OnBadClip::Error,
+            progress: &|_, _| {},
+        };
+        let waves = Waves::open(&Source::from(&sounds), &request).unwrap();
+        let judge = Judge {
+            mixer: Mixer { targets: &waves, interference: &waves, samples: 2 },
+            remark,
+            clips: &[0, 1],
+            machine: "fan",
+            settings: &SeparationEvalConfig { mixtures: 2, snrs_db: vec![-5.0, 5.0] },
+            zero_mean: false,
+            at_once: 1,
+            progress: &|_, _| {},
+        };
+        let outcomes: Vec<Outcome> = given
+            .iter()
+            .map(|&(clip, level, improvement)| Outcome {
+                clip,
+                level,
+                improvement: improvement.map_err(str::to_owned),
+            })
+            .collect();
+        judge.proxies(&outcomes)
+    }
+
+    #[test]
+    fn what_must_be_known_of_the_interference_stands_by_the_first_metric() {
+        let better = [(0, 0, Ok(1.0)), (1, 0, Ok(2.0)), (0, 1, Ok(3.0)), (1, 1, Ok(6.0))];
+        let found = proxies(Some("heard before"), &better);
+        let notes: Vec<_> = found.iter().map(|proxy| proxy.note.as_deref()).collect();
+        assert_eq!(notes, [Some("heard before"), None, None]);
+        assert!(proxies(None, &better).iter().all(|proxy| proxy.note.is_none()));
+
+        // Behind what else there is to say.
+        let worse = better.map(|(clip, level, value)| (clip, level, value.map(|value: f64| -value)));
+        let note = proxies(Some("heard before"), &worse)[0].note.clone().unwrap();
+        assert!(note.starts_with("the separation failed: ") && note.ends_with("; heard before"), "{note}");
+    }
+
+    #[test]
+    fn mixtures_without_a_ratio_are_left_out_and_counted() {
+        let silent = Err("estimate: silent");
+        let found = proxies(None, &[(0, 0, Ok(1.0)), (1, 0, silent), (0, 1, Ok(3.0)), (1, 1, Ok(8.0))]);
+        let values: Vec<_> = found.iter().map(|proxy| proxy.value).collect();
+        assert_eq!(values, [Some(4.0), Some(1.0), Some(5.5)]);
+        let left_out = |of: u32| {
+            format!(
+                "1 of {of} mixtures have no SI-SDR and are left out of the mean; the first, of \
+                 fan/test/section_00_source_test_normal_0001.wav: estimate: silent"
+            )
+        };
+        let notes: Vec<_> = found.iter().map(|proxy| proxy.note.clone()).collect();
+        assert_eq!(notes, [Some(left_out(4)), Some(left_out(2)), None]);
+        assert!(found[0].interval.is_some(), "of two clips");
+        assert_eq!(found[1].interval, None, "of the one clip that is left");
+
+        // Where nothing is left at a level there is no value, and why.
+        let found = proxies(None, &[(0, 0, silent), (1, 0, silent), (0, 1, Ok(3.0)), (1, 1, Ok(8.0))]);
+        let expected = Some("no mixture has an SI-SDR; the first: estimate: silent");
+        assert_eq!(
+            (found[1].value, found[1].why.as_deref(), found[1].note.as_deref()),
+            (None, expected, None)
+        );
+        assert_eq!(found[0].value, Some(5.5));
+    }
 
     #[test]
     fn clips_are_resampled_and_not_their_mixtures() {

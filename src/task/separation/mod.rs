@@ -200,6 +200,7 @@ impl ProxyTask for SeparationTask<'_> {
                 interference: self.interference.held_out()?,
                 samples: self.samples,
             },
+            remark: self.interference.remark(),
             clips: &held_out.positions,
             machine: self.machine,
             settings: self.eval,
