@@ -182,8 +182,15 @@ impl Observer for EpochBar {
         let signals: String =
             line.signals.iter().map(|(name, value)| format!(" {name} {value:.4}")).collect();
         self.ui.say(&format!(
-            "{}: epoch {}/{} loss {:.6}{signals} lr {:.2e} {:.0} examples/s",
-            self.name, line.epoch, self.epochs, line.loss, line.lr, line.examples_per_s
+            "{}: epoch {}/{} loss {:.6}{signals} lr {:.2e} {:.*} examples/s",
+            self.name,
+            line.epoch,
+            self.epochs,
+            line.loss,
+            line.lr,
+            // Below ten a whole number would say little.
+            usize::from(line.examples_per_s < 10.0) * 2,
+            line.examples_per_s
         ));
     }
 }

@@ -196,7 +196,12 @@ fn exact(wave: &[f32]) -> Vec<f64> {
 }
 
 fn improvement(path: &Path, before: Result<f64, Undefined>, after: Result<f64, Undefined>) -> Improvement {
-    let why = |of: &str, ratio: Result<f64, Undefined>| ratio.err().map(|why| format!("{of}: {why}"));
+    let why = |of: &str, ratio: Result<f64, Undefined>| match ratio.err()? {
+        Undefined::Infinite => {
+            Some(format!("the {of} is the target itself or has nothing of it: no finite SI-SDR"))
+        }
+        why => Some(format!("{of}: {why}")),
+    };
     Improvement {
         target: path.display().to_string(),
         before_db: before.ok(),

@@ -241,6 +241,10 @@ pub fn train(
     let interference = recordings.training_interference(&trial.machine, &trial.experiment)?;
     let sets = recordings.training_sets(&trial.learnt, &trial.experiment)?;
     let data = TaskData { sets: &sets, own: trial.own_set(), interference: interference.as_ref() };
+    if let Some(interference) = &interference {
+        let (machine, clips) = (&trial.machine, interference.train().clips().len());
+        ui.say(&format!("{machine}: mixed with {} ({clips} clips)", interference.what()));
+    }
     // Labels that allow no training, too.
     with_task(&trial.experiment, data, Check { ui })?;
     if interrupt.requested() {

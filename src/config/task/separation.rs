@@ -139,7 +139,7 @@ impl SeparationConfig {
         }
         if hop_samples == 0 || !n_fft.is_multiple_of(hop_samples) {
             let why = format!("{hop_samples}, which does not divide the {n_fft} samples of a frame");
-            let help = "take a divisor of `n_fft`: of 400, for instance 100 or 200".to_owned();
+            let help = format!("take a divisor of `n_fft`, for instance {} or {}", n_fft / 4, n_fft / 2);
             refuse("hop_samples", why, &["n_fft"], help);
         } else if self.segment_samples(rate_hz) < n_fft {
             let samples = self.segment_samples(rate_hz);

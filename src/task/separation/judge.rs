@@ -168,11 +168,17 @@ impl Judge<'_> {
             (None, Some((_, why))) => Err(format!("no mixture has an SI-SDR; the first: {why}")),
             (None, None) => Err("there is no mixture".to_owned()),
         };
+        let interval = interval(&sums);
         if of_all && value.as_ref().is_ok_and(|value| *value <= 0.0) {
-            notes.push(
-                "the separation failed: its estimates are no nearer to the machine than the mixtures are"
-                    .to_owned(),
-            );
+            notes.push(match interval {
+                Some([_, high]) if high > 0.0 => {
+                    "no better than the mixtures themselves, within the interval".to_owned()
+                }
+                _ => {
+                    "the separation failed: its estimates are no nearer to the machine than the mixtures are"
+                        .to_owned()
+                }
+            });
         }
         if let (Some((clip, why)), Ok(_)) = (undefined.first(), &value) {
             let defined: f64 = sums.iter().map(|(_, count)| count).sum();
@@ -187,7 +193,7 @@ impl Judge<'_> {
             notes.push(remark.to_owned());
         }
         let note = (!notes.is_empty()).then(|| notes.join("; "));
-        Proxy::new(name, value, true).noted(note).with_interval(interval(&sums))
+        Proxy::new(name, value, true).noted(note).with_interval(interval)
     }
 }
 

@@ -34,6 +34,10 @@ use mixtures::Mixer;
 /// Bytes of one map of all waves that go through the network at once where nothing is trained: 8 waves of 2 s with 64
 /// channels. Several such maps are there at a time.
 const MAP_BYTES: usize = 64 << 20;
+/// Waves that go through the network at once at most, so that progress is seen.
+const WAVES: usize = 64;
+/// Epochs in which a network may still be worse than nothing without a word.
+const UNSETTLED: usize = 5;
 
 /// The separation family.
 pub struct SeparationTask<'a> {
@@ -72,7 +76,7 @@ impl<'a> SeparationTask<'a> {
     fn at_once(&self) -> usize {
         let SeparationConfig { channels, n_fft, hop_samples, .. } = *self.config;
         let (frames, bins) = (self.samples / hop_samples + 1, n_fft / 4 + 1); // the encoder halves the bins
-        (MAP_BYTES / (channels * frames * bins * size_of::<f32>())).max(1)
+        (MAP_BYTES / (channels * frames * bins * size_of::<f32>())).clamp(1, WAVES)
     }
 }
 
@@ -161,8 +165,10 @@ impl ProxyTask for SeparationTask<'_> {
 
     fn warning(&self, epoch: usize, signals: &[f64]) -> Option<String> {
         let improvement = *signals.first()?;
-        // A fresh network's estimates are worse than the mixtures, which is no news.
-        (improvement <= 0.0 && epoch > self.train.epochs.div_ceil(10)).then(|| {
+        // A fresh network's estimates are worse than the mixtures, which is no news, unless it stays so to the end.
+        let epochs = self.train.epochs;
+        let settled = epoch == epochs || epoch > epochs.div_ceil(10).max(UNSETTLED);
+        (improvement <= 0.0 && settled).then(|| {
             format!(
                 "the estimates are no nearer to the machine than the mixtures are: SI-SDR improvement {improvement:.2} dB"
             )
