@@ -7,10 +7,10 @@
 //!
 //! The argument `gpu`, which no other run includes, times training steps on the device that `ASDBENCH_TEST_GPU` names.
 
+mod own;
 mod peer;
 
 use std::process::Command;
-use std::time::Instant;
 
 use asdbench::device::{self, DeviceChoice};
 use asdbench::nn::cmgan::{Cmgan, CmganSize, DilatedDense, HEADS, Pass, SubPixel};
@@ -21,6 +21,7 @@ use asdbench::nn::loss::si_sdr;
 use burn::optim::GradientsParams;
 use burn::tensor::activation::prelu;
 use burn::tensor::{Device, Tensor, TensorData};
+use own::{peak_mb, timed};
 use peer::median;
 use serde_json::{Value, json};
 
@@ -62,30 +63,13 @@ fn waves(batch: usize, device: &Device) -> [Tensor<2>; 2] {
     })
 }
 
-/// Median milliseconds, after one that is not counted.
-fn timed(mut work: impl FnMut()) -> f64 {
-    work();
-    let one = |_| {
-        let start = Instant::now();
-        work();
-        start.elapsed().as_secs_f64() * 1e3
-    };
-    median((0..TIMES).map(one).collect())
-}
-
-fn peak_mb() -> Option<f64> {
-    let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let line = status.lines().find(|line| line.starts_with("VmHWM:"))?;
-    Some(line.split_whitespace().nth(1)?.parse::<f64>().ok()? / 1024.0)
-}
-
 /// Milliseconds of forward and backward of the SI-SDR of `batch` mixtures, on a device without graph.
 fn step_ms(name: &str, batch: usize, device: &Device) -> f64 {
     let (size, segments) = parse(name);
     let training = device.clone().autodiff();
     let net = Cmgan::new(size, Init::new(0, &training));
     let [mixture, target] = waves(batch, &training);
-    timed(|| {
+    timed(TIMES, || {
         let (separated, below) = match segments {
             true => {
                 let (separated, below) = net.separate_in_segments(mixture.clone(), TRAINING);
@@ -109,7 +93,7 @@ fn measure(name: &str) -> Value {
     let step = step_ms(name, 1, &device);
     let peak_mb = peak_mb();
     let (net, [mixture, _]) = (Cmgan::new(parse(name).0, Init::new(0, &device)), waves(1, &device));
-    let forward = timed(|| {
+    let forward = timed(TIMES, || {
         let _ = net.separate(mixture.clone(), Pass::Evaluate).wave.into_data();
     });
     json!({ "step_ms": step, "forward_ms": forward, "peak_mb": peak_mb })
@@ -204,11 +188,11 @@ fn part_times<const D: usize, L: Fn(Tensor<D>) -> Tensor<D>>(
     let at = |device: &Device| Tensor::<D>::from_data(TensorData::new(values.clone(), shape), device);
     let (plain, training) = (Device::flex(), Device::flex().autodiff());
     let (layer, x) = (build(&plain), at(&plain));
-    let forward = timed(|| {
+    let forward = timed(TIMES, || {
         let _ = layer(x.clone());
     });
     let (layer, x) = (build(&training), at(&training));
-    let both = timed(|| {
+    let both = timed(TIMES, || {
         let x = x.clone().require_grad();
         let _ = x.grad(&layer(x.clone()).sum().backward());
     });

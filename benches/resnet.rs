@@ -6,6 +6,7 @@
 //! An argument `resnet18`, `resnet50`, `layers` or `views` picks a part. Each network runs in a process of its own, so
 //! that its peak memory is its own.
 
+mod own;
 mod peer;
 
 use std::path::Path;
@@ -27,6 +28,7 @@ use asdbench::ui::Ui;
 use burn::module::Module;
 use burn::optim::{GradientsParams, ModuleOptimizer};
 use burn::tensor::{Device, Int, Tensor, TensorData};
+use own::{peak_mb, timed};
 use peer::median;
 use serde_json::{Value, json};
 
@@ -52,29 +54,12 @@ fn images(shape: [usize; 4], device: &Device) -> Tensor<4> {
     Tensor::from_data(TensorData::new(values, shape), device)
 }
 
-/// Median milliseconds, after one that is not counted.
-fn timed(mut work: impl FnMut()) -> f64 {
-    work();
-    let one = |_| {
-        let start = Instant::now();
-        work();
-        start.elapsed().as_secs_f64() * 1e3
-    };
-    median((0..TIMES).map(one).collect())
-}
-
-fn peak_rss_mb() -> Option<u64> {
-    let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let line = status.lines().find(|line| line.starts_with("VmHWM:"))?;
-    Some(line.split_whitespace().nth(1)?.parse::<u64>().ok()? / 1024)
-}
-
 /// One network in this process: the object that the peer prints, too.
 fn measure(backbone: Backbone) -> Value {
     let (device, shape) = (Device::flex(), [BATCH, 1, 128, FRAMES]);
     let net = network(backbone, &device);
     let x = images(shape, &device);
-    let forward = timed(|| {
+    let forward = timed(TIMES, || {
         let _ = net.fc.forward(net.backbone.forward(x.clone())).into_data();
     });
     let training = device.autodiff();
@@ -82,7 +67,7 @@ fn measure(backbone: Backbone) -> Value {
     let mut optimizer = ModuleOptimizer::from(AdamW::new(OptimizerConfig::default().adamw()));
     let x = images(shape, &training);
     let classes: Vec<i64> = (0..BATCH as i64).map(|n| n % 6).collect();
-    let step = timed(|| {
+    let step = timed(TIMES, || {
         let targets = Tensor::<1, Int>::from_data(classes.as_slice(), &training);
         let one = net.take().expect("a network between steps");
         let loss = cross_entropy(one.fc.forward(one.backbone.forward(x.clone())), targets);
@@ -90,7 +75,7 @@ fn measure(backbone: Backbone) -> Value {
         net = Some(optimizer.step(1e-4, one, gradients));
         let _ = loss.into_data();
     });
-    json!({ "forward_ms": forward, "step_ms": step, "peak_rss_mb": peak_rss_mb() })
+    json!({ "forward_ms": forward, "step_ms": step, "peak_rss_mb": peak_mb() })
 }
 
 /// Ours and the peer's, in turns, each in a process of its own.
@@ -160,13 +145,13 @@ fn layers() {
 fn layer_times(size: ConvSize, shape: [usize; 4]) -> (f64, f64) {
     let device = Device::flex();
     let (conv, x) = (Conv2d::he_normal("conv", size, Init::new(0, &device)), images(shape, &device));
-    let forward = timed(|| {
+    let forward = timed(TIMES, || {
         let _ = conv.forward(x.clone()).into_data();
     });
     let training = device.autodiff();
     let conv = Conv2d::he_normal("conv", size, Init::new(0, &training));
     let x = images(shape, &training).require_grad();
-    let both = timed(|| {
+    let both = timed(TIMES, || {
         let gradients = conv.forward(x.clone()).sum().backward();
         let _ = x.grad(&gradients).map(Tensor::into_data);
     });

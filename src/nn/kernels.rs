@@ -23,6 +23,8 @@ mod several;
 mod slices;
 mod stretches;
 #[cfg(test)]
+mod testing;
+#[cfg(test)]
 mod tests;
 
 use burn::backend::tensor::FloatTensor;

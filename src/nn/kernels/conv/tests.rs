@@ -1,33 +1,7 @@
 //! Against the definition in f64, in shapes of every kind, on every set of instructions at hand.
 
+use super::super::testing::{even as values, processors};
 use super::*;
-
-/// Values in [-1, 1] that repeat only after more of them than any test uses.
-fn values(count: usize, seed: u64) -> Vec<f32> {
-    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
-    let mut draw = || {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        (state >> 40) as f32 / (1 << 23) as f32 - 1.0
-    };
-    (0..count).map(|_| draw()).collect()
-}
-
-fn processors() -> Vec<Processor> {
-    let mut processors = vec![Processor::Portable];
-    #[cfg(target_arch = "x86_64")]
-    {
-        let found = Processor::at_hand();
-        if found == Processor::Avx512 {
-            processors.push(Processor::Avx512);
-        }
-        if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
-            processors.push(Processor::Avx2);
-        }
-    }
-    processors
-}
 
 /// Every product of the convolution: (input, weight, result) by index.
 fn products(shape: &ConvShape, mut each: impl FnMut(usize, usize, usize)) {
