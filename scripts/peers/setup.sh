@@ -32,10 +32,10 @@ else
     "$interpreter" -m venv "$folder"
 fi
 
-echo "installing PyTorch, librosa and scikit-learn into it (can take minutes and, with GPU builds, gigabytes)" >&2
+echo "installing PyTorch, torchaudio, librosa and scikit-learn into it (can take minutes and, with GPU builds, gigabytes)" >&2
 # torch before 2.3 was built against numpy 1; newer ones take either.
 "$folder/bin/python" -m pip install --quiet --disable-pip-version-check \
-    "${TORCH:-torch}" "${LIBROSA:-librosa}" "${SKLEARN:-scikit-learn}" "${NUMPY:-numpy<2}"
+    "${TORCH:-torch}" "${TORCHAUDIO:-torchaudio}" "${LIBROSA:-librosa}" "${SKLEARN:-scikit-learn}" "${NUMPY:-numpy<2}"
 
 "$folder/bin/python" - <<'EOF' >&2
 import librosa, numpy, sklearn, torch

@@ -67,7 +67,7 @@ pub enum Error {
         /// The file.
         path: PathBuf,
     },
-    /// A sample is NaN or infinite.
+    /// A sample is NaN, infinite or beyond what sound can be.
     #[error("read `{}`: sample {sample} is {value}; export the clip again or leave it out", path.display())]
     NotFinite {
         /// The file.
@@ -147,6 +147,16 @@ pub enum Error {
         /// What needs them.
         reason: String,
     },
+    /// The clip is longer than can be heard at once.
+    #[error(
+        "hear the clip: it has {samples} samples, and {reason}; cut it into shorter ones or leave it out"
+    )]
+    TooLong {
+        /// Samples of the clip.
+        samples: usize,
+        /// What they are too many for.
+        reason: String,
+    },
     /// The samples are NaN, infinite or so large that their power is.
     #[error(
         "compute the log-mel: the power of frame {frame} is not a number; export the clip again, scaled to -1..1"
@@ -190,6 +200,7 @@ impl Error {
         match self {
             nameless @ (Self::Resample { .. }
             | Self::TooShort { .. }
+            | Self::TooLong { .. }
             | Self::PowerNotFinite { .. }
             | Self::NoLevel { .. }) => Self::InFile { path: path.to_owned(), cause: Box::new(nameless) },
             named => named,
@@ -215,6 +226,7 @@ impl Error {
             Self::Resample { .. }
             | Self::Setting { .. }
             | Self::TooShort { .. }
+            | Self::TooLong { .. }
             | Self::PowerNotFinite { .. }
             | Self::NoLevel { .. }
             | Self::Shape { .. } => None,

@@ -6,7 +6,9 @@
 //! once and names the file in every error.
 
 pub mod augment;
+mod ced;
 mod error;
+mod kaldi;
 mod logmel;
 mod mel;
 mod mixing;
@@ -19,11 +21,15 @@ mod wav_out;
 mod windows;
 
 pub use augment::{AugmentSpec, Augmenter, ViewPlan, ViewScratch};
+pub use ced::CedBank;
 pub use error::Error;
+pub use kaldi::{KALDI_BANDS, KALDI_RATE_HZ, KaldiBank, KaldiScratch, KaldiSpec};
 pub use logmel::{LogMel, Scratch};
 pub use mel::mel_filters;
 pub use mixing::{mix, noise_gain};
-pub use resample::{read_at_rate, resample};
+#[cfg(test)]
+pub(crate) use resample::{LOUDEST, check_values};
+pub use resample::{audible_samples, read_at_rate, resample, resampled_length};
 pub use riff::WavInfo;
 pub use spec::{LogMelSpec, MelNorm, MelScale, Padding};
 pub use wav::{ChannelChoice, WavFile, Wave, probe, read_wav, read_wav_bytes};

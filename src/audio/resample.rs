@@ -7,6 +7,10 @@ use rubato::{Fft, FixedSync, Resampler, WindowFunction};
 
 use super::{ChannelChoice, Error, read_wav};
 
+/// The largest sample that a clip may have, full scale being 1: the power of louder ones leaves the range of f32 in front ends
+/// that scale samples to 16 bits (400 · 32,768 · 1e9, and twice that behind a pre-emphasis: 2.6e16, squared 6.9e32 of 3.4e38).
+pub(crate) const LOUDEST: f32 = 1e9;
+
 /// Least block length of the resampler at the lower rate; its anti-aliasing filter is as long.
 /// 1,024 samples put the band edge at 97 % of half the lower rate.
 const BLOCK_SAMPLES: usize = 1024;
@@ -42,8 +46,43 @@ pub fn resample(samples: &[f32], from_hz: u32, to_hz: u32) -> Result<Vec<f32>, E
     let output =
         resampler.process_all(&channel, input.len(), None).map_err(|error| failed(error.to_string()))?;
     let mut output: Vec<f32> = output.take_data().into_iter().map(|sample| sample as f32).collect();
-    output.resize(output_length(samples.len(), from_hz, to_hz), 0.0);
+    output.resize(resampled_length(samples.len(), from_hz, to_hz), 0.0);
     Ok(output)
+}
+
+/// The number of samples at `rate_hz` of a clip with something to hear: readable, not silent, and finite at that rate too.
+///
+/// # Errors
+/// What is wrong with the clip, as [`read_at_rate`]; each names the file.
+pub fn audible_samples(path: &Path, channel: ChannelChoice, rate_hz: u32) -> Result<usize, Error> {
+    let wave = read_wav(path, channel)?;
+    // Before resampling, which makes edges of a constant.
+    if wave.samples.iter().all(|sample| *sample == wave.samples[0]) {
+        return Err(Error::Silent { path: path.to_owned() });
+    }
+    let samples = match wave.rate_hz == rate_hz {
+        true => wave.samples,
+        false => resample(&wave.samples, wave.rate_hz, rate_hz).map_err(|error| error.in_file(path))?,
+    };
+    if samples.is_empty() {
+        return Err(Error::Empty { path: path.to_owned() });
+    }
+    check_values(path, &samples)?;
+    Ok(samples.len())
+}
+
+/// Whether all samples of a clip, at the rate that they are used at, are numbers that front ends can take.
+///
+/// # Errors
+/// [`Error::NotFinite`] with the first that is not.
+pub(crate) fn check_values(path: &Path, samples: &[f32]) -> Result<(), Error> {
+    // Sums of the largest floats leave their range between two samples.
+    let not_finite = samples.iter().position(|value| !value.is_finite());
+    let wrong = not_finite.or_else(|| samples.iter().position(|value| value.abs() > LOUDEST));
+    match wrong {
+        Some(sample) => Err(Error::NotFinite { path: path.to_owned(), sample, value: samples[sample] }),
+        None => Ok(()),
+    }
 }
 
 /// Reads one channel of a clip and resamples it where its rate is another than `rate_hz`.
@@ -58,8 +97,8 @@ pub fn read_at_rate(path: &Path, channel: ChannelChoice, rate_hz: u32) -> Result
     resample(&wave.samples, wave.rate_hz, rate_hz).map_err(|error| error.in_file(path))
 }
 
-/// `round(samples * to / from)`, in integers.
-fn output_length(samples: usize, from_hz: u32, to_hz: u32) -> usize {
+/// Samples of a resampled clip: `round(samples * to / from)`, in integers.
+pub fn resampled_length(samples: usize, from_hz: u32, to_hz: u32) -> usize {
     let (from, to) = (u128::from(from_hz), u128::from(to_hz));
     let length = (2 * samples as u128 * to + from) / (2 * from);
     usize::try_from(length).unwrap_or(usize::MAX)
