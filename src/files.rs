@@ -73,11 +73,22 @@ pub fn write_with(
     durability: Durability,
     fill: impl FnOnce(&mut File) -> io::Result<()>,
 ) -> Result<(), Error> {
+    write_checked(path, durability, fill, |_| Ok(()))
+}
+
+/// As [`write_with`], and before the file takes the target's name `check` sees the temporary one's: what it refuses never
+/// takes the place of what is there.
+///
+/// # Errors
+/// As [`write_with`], and whatever `check` returns.
+pub fn write_checked<T, E: From<Error>>(
+    path: &Path,
+    durability: Durability,
+    fill: impl FnOnce(&mut File) -> io::Result<()>,
+    check: impl FnOnce(&Path) -> Result<T, E>,
+) -> Result<T, E> {
     let fail = |source| Error::new("write", path, source);
-    let folder = match path.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => folder,
-        _ => Path::new("."),
-    };
+    let folder = folder_of(path);
     // The temporary file removes itself when it is dropped before `persist`.
     let mut builder = tempfile::Builder::new();
     builder.prefix(TEMPORARY);
@@ -92,6 +103,7 @@ pub fn write_with(
     if durability == Durability::Flushed {
         temporary.as_file().sync_all().map_err(fail)?;
     }
+    let checked = check(temporary.path())?;
     temporary.persist(path).map_err(|e| fail(e.error))?;
     if durability == Durability::Flushed
         && let Ok(folder) = File::open(folder)
@@ -99,7 +111,23 @@ pub fn write_with(
         // Some network file systems refuse to flush a folder; the file itself is safe.
         let _ = folder.sync_all();
     }
-    Ok(())
+    Ok(checked)
+}
+
+/// A file without a name on the disk that `path` will lie on; gone when it is closed, by a crash too.
+///
+/// # Errors
+/// When the folder cannot be written.
+pub fn nameless(path: &Path) -> Result<File, Error> {
+    tempfile::tempfile_in(folder_of(path)).map_err(|e| Error::new("write", path, unwrap_path(e)))
+}
+
+/// The folder that a file lies in.
+pub fn folder_of(path: &Path) -> &Path {
+    match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    }
 }
 
 /// `tempfile` adds its own random path to the message; the user knows the target's.
@@ -174,6 +202,32 @@ mod tests {
         assert!(message.contains("a.json") && message.contains("free some space"), "{message}");
         assert_eq!(fs::read(&path).unwrap(), b"old");
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn what_a_check_refuses_takes_no_place() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.json");
+        write(&path, b"old", Durability::Flushed).unwrap();
+        let seen = |check: &dyn Fn(&Path) -> Result<Vec<u8>, Error>| {
+            write_checked(&path, Durability::Flushed, |file| file.write_all(b"new"), check)
+        };
+        let refuse = |found: &Path| Err(Error::new("check", found, io::ErrorKind::InvalidData.into()));
+        assert!(seen(&refuse).is_err());
+        assert_eq!(fs::read(&path).unwrap(), b"old");
+        assert_eq!(seen(&|found| read(found)).unwrap(), b"new");
+        assert_eq!(fs::read(&path).unwrap(), b"new");
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_nameless_file_leaves_nothing_behind() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut file = nameless(&folder.path().join("a.npz")).unwrap();
+        file.write_all(b"x").unwrap();
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+        let message = nameless(&folder.path().join("none/a.npz")).unwrap_err().to_string();
+        assert!(message.contains("a.npz"), "{message}");
     }
 
     #[test]

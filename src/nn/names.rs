@@ -22,6 +22,8 @@ const RENAMED: &[(&str, &str)] = &[
     ("depthwise", "net.4.conv"),
     ("batch_norm", "net.5"),
     ("exit", "net.7"),
+    // CED: between two steps that have no parameters.
+    ("init_bn", "init_bn.1"),
 ];
 
 /// Lists whose members are fields with a number, counted from 1.

@@ -1,9 +1,9 @@
-//! Why a checkpoint could not be read.
+//! Why a checkpoint could not be read, or its tensors not written.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-/// Why a checkpoint could not be read.
+/// Why a checkpoint could not be read, or its tensors not written.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The file cannot be read at all.
@@ -90,13 +90,41 @@ pub enum Error {
         /// Why not.
         why: String,
     },
+    /// Tensors could not be written.
+    #[error("failed to write tensors: {0}")]
+    Write(io::Error),
+}
+
+impl Error {
+    /// The error with the file's name, where it does not name it already.
+    pub(super) fn of_file(self, path: &Path) -> Self {
+        match self {
+            Self::Read { .. } | Self::File { .. } => self,
+            other => Self::File { path: path.to_owned(), source: Box::new(other) },
+        }
+    }
+}
+
+/// For what writes files and wants to know whether the disk is full.
+impl From<Error> for io::Error {
+    fn from(error: Error) -> Self {
+        match error {
+            Error::Write(error) => error,
+            other => Self::other(other),
+        }
+    }
 }
 
 /// A text out of a file, safe and short enough to stand in a message.
 pub(super) fn shown(text: &str) -> String {
     const LONGEST: usize = 96;
-    let mut short: String = text.chars().take(LONGEST).flat_map(char::escape_debug).collect();
-    if text.chars().nth(LONGEST).is_some() {
+    shortened(text, LONGEST)
+}
+
+/// The first `longest` characters of a text, the special ones escaped.
+pub(super) fn shortened(text: &str, longest: usize) -> String {
+    let mut short: String = text.chars().take(longest).flat_map(char::escape_debug).collect();
+    if text.chars().nth(longest).is_some() {
         short.push('…');
     }
     short

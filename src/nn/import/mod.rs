@@ -17,20 +17,27 @@
 //!
 //! Whatever a file says, memory and time are bounded by its size: lengths are held against the
 //! remaining bytes, values that are named many times are there once, the tree is at most 256 deep,
-//! and walking it visits at most four million values. Tensors are views of the file's bytes and are
-//! converted one at a time, when asked for.
+//! and walking it visits at most four million values.
+//!
+//! Opening a file reads what says what is in it: the directory and the pickle, or the header. Tensors
+//! are places in the file that stays open; their bytes are read, and converted, when asked for, one
+//! tensor at a time. So a training program's checkpoint of several GB costs no more memory than the
+//! model in it.
 
 mod archive;
 mod dtype;
 mod error;
+mod json;
 mod pickle;
 mod safetensors;
+mod source;
 mod tensor;
 mod tensors;
 #[cfg(test)]
 mod tests;
 mod torch;
 mod value;
+mod write;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -42,8 +49,10 @@ pub use error::Error;
 pub use tensor::{Tensor, TensorRef};
 pub use tensors::Tensors;
 pub use value::{Dict, Opaque, Value};
+pub use write::write_safetensors;
 
 use error::shown;
+use source::Source;
 
 /// How a checkpoint is stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,27 +75,34 @@ impl fmt::Display for Format {
     }
 }
 
-/// An opened checkpoint: the file's bytes, and what they say.
+/// An opened checkpoint: what the file says, and the file.
 #[derive(Debug)]
 pub struct Checkpoint {
-    bytes: Vec<u8>,
+    source: Source,
+    contents: Contents,
+}
+
+/// What a file says, and where its storages lie.
+#[derive(Debug)]
+struct Contents {
     format: Format,
     root: Value,
-    storages: Vec<Range<usize>>,
+    storages: Vec<Range<u64>>,
     big_endian: bool,
     metadata: BTreeMap<String, String>,
 }
 
 impl Checkpoint {
-    /// Reads a file into memory.
+    /// Opens a file and reads what is in it, but for the tensors' bytes.
+    ///
+    /// The file stays open, and must stay as it is: a tensor that is asked for after somebody has
+    /// written to it is an error. A file that is replaced by another of its name does no harm.
     ///
     /// # Errors
     /// When it cannot be read, is no checkpoint, or is a damaged or hostile one. The error names
     /// the file.
     pub fn open(path: &Path) -> Result<Self, Error> {
-        let bytes = read(path).map_err(|source| Error::Read { path: path.to_owned(), source })?;
-        Self::from_bytes(bytes)
-            .map_err(|source| Error::File { path: path.to_owned(), source: Box::new(source) })
+        Self::of(Source::open(path)?).map_err(|error| error.of_file(path))
     }
 
     /// A checkpoint that is in memory already.
@@ -94,34 +110,38 @@ impl Checkpoint {
     /// # Errors
     /// When it is none, or a damaged or hostile one.
     pub fn from_bytes(bytes: Vec<u8>) -> Result<Self, Error> {
-        let metadata = BTreeMap::new();
-        if bytes.starts_with(b"PK") {
-            let torch::Contents { root, storages, big_endian } = torch::zip(&bytes)?;
-            return Ok(Self { bytes, format: Format::TorchZip, root, storages, big_endian, metadata });
-        }
-        if safetensors::begins(&bytes) {
-            let safetensors::Contents { root, storages, metadata } = safetensors::read(&bytes)?;
-            let format = Format::Safetensors;
-            return Ok(Self { bytes, format, root, storages, big_endian: false, metadata });
-        }
-        match torch::legacy(&bytes) {
-            Ok(torch::Contents { root, storages, big_endian }) => {
-                Ok(Self { bytes, format: Format::TorchLegacy, root, storages, big_endian, metadata })
-            }
-            // Without the mark of a pickle it may be anything; a name that is refused is no chance.
-            Err(error) if bytes.first() == Some(&0x80) || matches!(error, Error::Denied { .. }) => Err(error),
-            Err(_) => Err(Error::NotACheckpoint(beginning(&bytes))),
-        }
+        Self::of(Source::memory(bytes))
+    }
+
+    fn of(source: Source) -> Result<Self, Error> {
+        /// Enough to tell formats apart.
+        const BEGINNING_BYTES: u64 = 64;
+        let start = source.read(0..source.len_bytes().min(BEGINNING_BYTES))?.into_owned();
+        let contents = if start.starts_with(b"PK") {
+            torch::zip(&source)?
+        } else if safetensors::begins(&start) {
+            safetensors::read(&source)?
+        } else {
+            let marked = start.first() == Some(&torch::PROTO);
+            torch::legacy(&source).map_err(|error| match error {
+                // A name that is refused is no chance.
+                Error::Denied { .. } | Error::Read { .. } => error,
+                error if marked => error,
+                // Without the mark of a pickle it may be anything.
+                _ => Error::NotACheckpoint(beginning(&start)),
+            })?
+        };
+        Ok(Self { source, contents })
     }
 
     /// How it is stored.
     pub fn format(&self) -> Format {
-        self.format
+        self.contents.format
     }
 
     /// Everything in it.
     pub fn root(&self) -> &Value {
-        &self.root
+        &self.contents.root
     }
 
     /// What stands at a path of dict keys; `[]` is everything.
@@ -129,7 +149,7 @@ impl Checkpoint {
     /// # Errors
     /// When there is no such key; the error names those that are there.
     pub fn at(&self, path: &[&str]) -> Result<&Value, Error> {
-        let mut value = &self.root;
+        let mut value = &self.contents.root;
         for (depth, key) in path.iter().enumerate() {
             value = value
                 .get(key)
@@ -155,17 +175,18 @@ impl Checkpoint {
         Tensors::of(self, dict)
     }
 
-    /// A tensor of this checkpoint with its bytes.
+    /// A tensor of this checkpoint, whose values can be read.
     ///
     /// # Errors
     /// When the tensor is another checkpoint's.
     pub fn tensor<'a>(&'a self, tensor: &'a Tensor) -> Result<TensorRef<'a>, Error> {
-        let bytes = self.storages.get(tensor.storage()).and_then(|range| self.bytes.get(range.clone()));
-        let bytes = bytes.ok_or_else(|| Error::Values {
+        let storage = self.contents.storages.get(tensor.storage()).ok_or_else(|| Error::Values {
             shape: tensor.shape().to_vec(),
             why: "it is not of this checkpoint".into(),
         })?;
-        Ok(TensorRef { tensor, bytes, big_endian: self.big_endian })
+        let (start, length) = (storage.start, storage.end - storage.start);
+        let big_endian = self.contents.big_endian;
+        Ok(TensorRef { tensor, source: &self.source, storage: (start, length), big_endian })
     }
 
     /// Names under a path, in groups that share a storage; see [`Tensors::shared`].
@@ -179,21 +200,30 @@ impl Checkpoint {
 
     /// The texts in a safetensors file's header; empty for the other formats.
     pub fn metadata(&self) -> &BTreeMap<String, String> {
-        &self.metadata
+        &self.contents.metadata
     }
 
-    /// The file's bytes, for a content hash.
-    pub fn bytes(&self) -> &[u8] {
-        &self.bytes
+    /// The BLAKE3 hash of the whole file, in hex.
+    ///
+    /// # Errors
+    /// When the file fails, or is no longer what it was when it was opened.
+    pub fn content_hash(&self) -> Result<String, Error> {
+        let mut hasher = blake3::Hasher::new();
+        self.source.pieces(0..self.len_bytes(), |piece| {
+            hasher.update(piece);
+        })?;
+        Ok(hasher.finalize().to_hex().to_string())
     }
-}
 
-/// Regular files only: a device or a pipe may never end.
-fn read(path: &Path) -> std::io::Result<Vec<u8>> {
-    if !std::fs::metadata(path)?.is_file() {
-        return Err(std::io::Error::other("it is not a regular file"));
+    /// The file that was opened; nothing for a checkpoint in memory.
+    pub fn path(&self) -> Option<&Path> {
+        self.source.path()
     }
-    std::fs::read(path)
+
+    /// The file's length in bytes.
+    pub fn len_bytes(&self) -> u64 {
+        self.source.len_bytes()
+    }
 }
 
 fn place(path: &[&str]) -> String {

@@ -1,11 +1,14 @@
-//! Strided tensors over the file's bytes, converted when asked for.
+//! Strided tensors over the file's bytes, read and converted when asked for.
+
+use std::ops::Range;
 
 use super::dtype::{Dtype, bfloat_to_f32, half_to_f32};
 use super::error::Error;
+use super::source::Source;
 
 /// A tensor that repeats its elements (a stride of 0) may have this many although its storage has
 /// fewer: 64 MiB as f32. Anything larger must be in the file.
-const REPEATED_ELEMENTS: usize = 1 << 24;
+const REPEATED_ELEMENTS: u64 = 1 << 24;
 
 /// What a file says about a tensor; strides and offsets in elements.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -99,13 +102,51 @@ impl Tensor {
             fits
         })
     }
+
+    /// The storage's elements from the first that is used to the last.
+    fn span(&self) -> Range<usize> {
+        let steps = self.shape.iter().zip(&self.strides);
+        // Sums and products were checked by `new`.
+        let last = steps.fold(self.offset, |last, (&size, &stride)| {
+            last.saturating_add(size.saturating_sub(1).saturating_mul(stride))
+        });
+        self.offset..if self.is_empty() { self.offset } else { last.saturating_add(1) }
+    }
+
+    /// Every element's place in [`Tensor::span`], rows first.
+    fn visit(&self, mut each: impl FnMut(usize)) {
+        // The last axis is the inner loop.
+        let (inner, outer) = self.shape.split_last().map_or((1, &[][..]), |(&last, outer)| (last, outer));
+        let (step, outer_strides) =
+            self.strides.split_last().map_or((0, &[][..]), |(&last, outer)| (last, outer));
+        let mut index = vec![0usize; outer.len()];
+        let mut row = 0;
+        loop {
+            (0..inner).for_each(|k| each(row + k * step));
+            // The next index of the outer axes, as an odometer.
+            let mut axis = outer.len();
+            loop {
+                let Some(previous) = axis.checked_sub(1) else { return };
+                axis = previous;
+                index[axis] += 1;
+                row += outer_strides[axis];
+                if index[axis] < outer[axis] {
+                    break;
+                }
+                row -= outer_strides[axis] * outer[axis];
+                index[axis] = 0;
+            }
+        }
+    }
 }
 
-/// A tensor together with its storage's bytes.
+/// A tensor together with the place of its bytes.
 #[derive(Debug, Clone, Copy)]
 pub struct TensorRef<'a> {
     pub(super) tensor: &'a Tensor,
-    pub(super) bytes: &'a [u8],
+    pub(super) source: &'a Source,
+    /// The storage's first byte in the source, and its length.
+    pub(super) storage: (u64, u64),
     pub(super) big_endian: bool,
 }
 
@@ -139,7 +180,8 @@ impl<'a> TensorRef<'a> {
     /// values become 0 and 1.
     ///
     /// # Errors
-    /// When the tensor repeats few bytes into more than 16 million elements.
+    /// When the file fails or was written to since it was opened, or the tensor repeats few bytes
+    /// into more than 16 million elements.
     pub fn to_f32(&self) -> Result<Vec<f32>, Error> {
         match self.tensor.dtype {
             Dtype::F32 => self.gather(f32::from_le_bytes),
@@ -171,58 +213,65 @@ impl<'a> TensorRef<'a> {
         }
     }
 
+    /// All elements as they are in the file, rows first, little-endian.
+    ///
+    /// # Errors
+    /// As [`TensorRef::to_f32`].
+    pub fn to_le_bytes(&self) -> Result<Vec<u8>, Error> {
+        match self.tensor.dtype.size_bytes() {
+            8 => self.gather(|b: [u8; 8]| b).map(Vec::into_flattened),
+            4 => self.gather(|b: [u8; 4]| b).map(Vec::into_flattened),
+            2 => self.gather(|b: [u8; 2]| b).map(Vec::into_flattened),
+            _ => self.gather(|[b]| b),
+        }
+    }
+
+    /// Every element decoded from its bytes, little-endian.
     fn gather<const N: usize, T>(&self, decode: impl Fn([u8; N]) -> T) -> Result<Vec<T>, Error> {
         if self.big_endian {
-            self.gather_little_endian(|mut bytes| {
+            self.gather_in_file_order(|mut bytes| {
                 bytes.reverse();
                 decode(bytes)
             })
         } else {
-            self.gather_little_endian(decode)
+            self.gather_in_file_order(decode)
         }
     }
 
-    fn gather_little_endian<const N: usize, T>(
+    fn gather_in_file_order<const N: usize, T>(
         &self,
         decode: impl Fn([u8; N]) -> T,
     ) -> Result<Vec<T>, Error> {
-        let Tensor { shape, strides, offset, elements, .. } = self.tensor;
-        if *elements == 0 {
+        let elements = self.tensor.elements;
+        if elements == 0 {
             return Ok(Vec::new());
         }
-        let (stored, _) = self.bytes.as_chunks::<N>();
-        if *elements > stored.len().max(REPEATED_ELEMENTS) {
-            return Err(self.error(format!("it repeats a storage of {} elements", stored.len())));
+        let (storage_at, storage_bytes) = self.storage;
+        let stored = storage_bytes / N as u64;
+        if elements as u64 > stored.max(REPEATED_ELEMENTS) {
+            return Err(self.error(format!("it repeats a storage of {stored} elements")));
         }
-        let outside = || self.error("it reaches beyond its storage".into());
+        let span = self.tensor.span();
+        if span.end as u64 > stored {
+            return Err(self.error("it reaches beyond its storage".into()));
+        }
+        // Within the storage, so nothing overflows.
+        let place = |element: usize| storage_at + element as u64 * N as u64;
+        let place = place(span.start)..place(span.end);
+        let mut values = Vec::new();
+        values
+            .try_reserve_exact(elements)
+            .map_err(|_| self.error(format!("{elements} values are more than memory holds")))?;
         if self.tensor.is_contiguous() {
-            let piece = stored.get(*offset..).and_then(|rest| rest.get(..*elements)).ok_or_else(outside)?;
-            return Ok(piece.iter().map(|bytes| decode(*bytes)).collect());
+            self.source.pieces(place, |piece| {
+                values.extend(piece.as_chunks::<N>().0.iter().map(|bytes| decode(*bytes)));
+            })?;
+        } else {
+            let bytes = self.source.read(place)?;
+            let (stored, _) = bytes.as_chunks::<N>();
+            self.tensor.visit(|at| values.extend(stored.get(at).map(|bytes| decode(*bytes))));
         }
-        // Not contiguous, so there is an axis; the last one is the inner loop.
-        let (&inner, outer) = shape.split_last().ok_or_else(outside)?;
-        let (&step, outer_strides) = strides.split_last().ok_or_else(outside)?;
-        let mut values = Vec::with_capacity(*elements);
-        let mut index = vec![0usize; outer.len()];
-        let mut at = *offset;
-        loop {
-            for k in 0..inner {
-                values.push(decode(*stored.get(at + k * step).ok_or_else(outside)?));
-            }
-            // The next index of the outer axes, as an odometer.
-            let mut axis = outer.len();
-            loop {
-                let Some(previous) = axis.checked_sub(1) else { return Ok(values) };
-                axis = previous;
-                index[axis] += 1;
-                at += outer_strides[axis];
-                if index[axis] < outer[axis] {
-                    break;
-                }
-                at -= outer_strides[axis] * outer[axis];
-                index[axis] = 0;
-            }
-        }
+        Ok(values)
     }
 
     fn error(&self, why: String) -> Error {

@@ -117,6 +117,11 @@ pub fn legacy_file(pickle: &[u8], storages: &[(&str, i64, Vec<u8>)]) -> Vec<u8> 
     file
 }
 
+/// A safetensors file of a header and the tensors' bytes.
+pub fn safetensors(header: &str, data: &[u8]) -> Vec<u8> {
+    [(header.len() as u64).to_le_bytes().as_slice(), header.as_bytes(), data].concat()
+}
+
 /// Elements as bytes.
 pub fn f32_bytes(values: &[f32]) -> Vec<u8> {
     values.iter().flat_map(|value| value.to_le_bytes()).collect()

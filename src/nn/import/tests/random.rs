@@ -1,9 +1,11 @@
 //! Random bytes and random opcodes: never a panic, always an end.
 
+use std::collections::BTreeMap;
+
 use proptest::prelude::*;
 
-use super::super::Checkpoint;
 use super::super::pickle::unpickle;
+use super::super::{Checkpoint, write_safetensors};
 use super::assemble::{f32_bytes, legacy_file, zip_file};
 
 /// Opcodes with sound arguments most of the time, so that long programs run deep into the machine.
@@ -28,9 +30,17 @@ fn opcode() -> impl Strategy<Value = Vec<u8>> {
 fn read_out(file: Vec<u8>) {
     let Ok(checkpoint) = Checkpoint::from_bytes(file) else { return };
     let _ = checkpoint.root().kind();
+    let json = checkpoint.root().to_json().to_string();
+    assert!(serde_json::from_str::<serde_json::Value>(&json).is_ok(), "{json}");
     let Ok(tensors) = checkpoint.tensors(&[]) else { return };
     tensors.iter().for_each(|(_, tensor)| drop((tensor.to_f32(), tensor.as_i64())));
     drop(tensors.shared());
+    let list: Vec<_> = tensors.iter().map(|(name, tensor)| (name.to_owned(), tensor)).collect();
+    let mut bytes = Vec::new();
+    if write_safetensors(&list, &BTreeMap::new(), &mut bytes).is_ok() {
+        let back = Checkpoint::from_bytes(bytes).expect("what was written is sound");
+        assert_eq!(back.tensors(&[]).map(|back| back.len()).ok(), Some(list.len()));
+    }
 }
 
 proptest! {
