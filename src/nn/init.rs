@@ -18,12 +18,19 @@ pub struct Init<'a> {
     seed: u64,
     device: &'a Device,
     precision: Precision,
+    blank: bool,
 }
 
 impl<'a> Init<'a> {
     /// Weights for `seed`, on `device`.
     pub fn new(seed: u64, device: &'a Device) -> Self {
-        Self { seed, device, precision: Precision::F32 }
+        Self { seed, device, precision: Precision::F32, blank: false }
+    }
+
+    /// Zeros wherever weights are drawn: for a network whose weights are about to be loaded. Drawing 90 million of them
+    /// would take longer than reading them.
+    pub fn blank(device: &'a Device) -> Self {
+        Self { blank: true, ..Self::new(0, device) }
     }
 
     /// The same weights in a network whose convolutions and dense layers compute in `precision`.
@@ -43,6 +50,9 @@ impl<'a> Init<'a> {
 
     /// Uniform in `[-bound, bound)`; `path` is the parameter's full name.
     pub fn uniform<const D: usize>(&self, path: &str, shape: [usize; D], bound: f32) -> Param<Tensor<D>> {
+        if self.blank {
+            return Param::from_tensor(Tensor::zeros(shape, self.device));
+        }
         let mut stream = rng::stream(self.seed, &format!("init/{path}"), 0);
         let values: Vec<f32> = (0..shape.iter().product::<usize>())
             .map(|_| bound * (2.0 * stream.random::<f32>() - 1.0))
@@ -52,6 +62,9 @@ impl<'a> Init<'a> {
 
     /// Normal with mean 0; `path` is the parameter's full name.
     pub fn normal<const D: usize>(&self, path: &str, shape: [usize; D], deviation: f32) -> Param<Tensor<D>> {
+        if self.blank {
+            return Param::from_tensor(Tensor::zeros(shape, self.device));
+        }
         let mut stream = rng::stream(self.seed, &format!("init/{path}"), 0);
         let values: Vec<f32> = (0..shape.iter().product::<usize>())
             .map(|_| deviation * stream.sample::<f32, _>(StandardNormal))

@@ -13,6 +13,8 @@ mod conv;
 mod dense;
 mod dense_block;
 mod depthwise;
+mod encoder;
+mod encoding;
 mod flex;
 mod fused;
 mod gradients;
@@ -31,6 +33,7 @@ use burn::backend::tensor::FloatTensor;
 use burn::backend::{Backend, Dispatch, backend_extension};
 use burn::tensor::{Device, Tensor};
 
+pub use encoding::{EncoderStep, GatedBias, encoder_attention, encoder_linear, position_conv, residual_norm};
 pub use fused::{
     Affine, AttentionSize, DenseLayer, Dropout, Fused, Scale, attention, batch_statistics, convolution_bias,
     dense_block, depthwise, feed_forward, gated, instance_norm_prelu, layer_norm, linear_residual, mixed,
@@ -124,6 +127,9 @@ pub trait Kernels: Backend {
 
     /// Mean and biased variance of the columns of `x` `[rows, channels]`, outside any graph.
     fn batch_statistics(x: FloatTensor<Self>) -> (FloatTensor<Self>, FloatTensor<Self>);
+
+    /// A step of a transformer encoder, outside any graph.
+    fn encoder(step: EncoderStep, #[extension_type] inputs: Several<Self>) -> FloatTensor<Self>;
 
     /// One step of AdamW on a parameter outside any graph: (parameter, first moment, second moment).
     fn adamw(

@@ -1,6 +1,6 @@
-//! Batch normalisation with PyTorch's names and PyTorch's running variance.
+//! Norms with PyTorch's names: layer normalisation, and batch normalisation with PyTorch's running variance.
 //!
-//! Burn's own layer feeds the *biased* batch variance to the running variance;
+//! Burn's own layer of the latter feeds the *biased* batch variance to the running variance;
 //! PyTorch (`torch.nn.BatchNorm1d`) feeds the unbiased one, n/(n-1) larger, and
 //! the public checkpoints are made that way (Ioffe and Szegedy, arXiv 1502.03167,
 //! algorithm 2). Burn's layer also hands out running values that may lag one
@@ -12,7 +12,7 @@ use burn::tensor::activation::relu;
 use burn::tensor::module::{batch_norm, batch_norm_train};
 
 use super::init::Init;
-use super::kernels;
+use super::kernels::{self, Scale};
 
 /// Added to the variance before the root, as in PyTorch.
 const EPSILON: f64 = 1e-5;
@@ -100,6 +100,24 @@ impl BatchNorm {
     fn learn(&self, mean: Tensor<1>, variance: Tensor<1>, count: f64) {
         update(&self.running_mean, mean);
         update(&self.running_var, variance.mul_scalar(count / (count - 1.0).max(1.0)));
+    }
+}
+
+/// `torch.nn.LayerNorm(dim)`: weight and bias; `encoder` and `cmgan` apply them.
+#[derive(Module, Debug)]
+pub struct LayerNorm {
+    weight: Param<Tensor<1>>,
+    bias: Param<Tensor<1>>,
+}
+
+impl LayerNorm {
+    /// Weight 1, bias 0.
+    pub fn new(dim: usize, init: Init<'_>) -> Self {
+        Self { weight: init.constant([dim], 1.0), bias: init.constant([dim], 0.0) }
+    }
+
+    pub(super) fn scale(&self) -> Scale {
+        (self.weight.val(), self.bias.val())
     }
 }
 

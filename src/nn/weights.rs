@@ -3,14 +3,20 @@
 //! The two worlds differ in the fully connected layer's weight: `[inputs, outputs]` in Burn, `[outputs, inputs]` in
 //! PyTorch, and `[outputs, inputs, 1]` where PyTorch calls it a convolution; and in some names (`names`).
 
+mod shapes;
+
 use std::collections::{BTreeMap, HashMap};
 
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
 use burn::tensor::{DType, Tensor, TensorData};
+use rayon::prelude::*;
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 
+use super::beside::OWN_METADATA;
 use super::import::{TensorRef, Tensors};
 use super::names::public_name;
+
+pub use shapes::shapes;
 
 /// Why weights could not be written or read.
 #[derive(Debug, thiserror::Error)]
@@ -60,7 +66,7 @@ pub fn to_safetensors<M: Module>(net: &M, metadata: String) -> Result<Vec<u8>, E
         })
         .collect::<Result<_, _>>()
         .map_err(|e| Error::Format(e.to_string()))?;
-    let metadata = HashMap::from([("asdbench".to_owned(), metadata)]);
+    let metadata = HashMap::from([(OWN_METADATA.to_owned(), metadata)]);
     safetensors::serialize(views, Some(metadata)).map_err(|e| Error::Format(e.to_string()))
 }
 
@@ -70,7 +76,7 @@ pub fn to_safetensors<M: Module>(net: &M, metadata: String) -> Result<Vec<u8>, E
 /// When the bytes are damaged, or another program wrote them.
 pub fn metadata(bytes: &[u8]) -> Result<String, Error> {
     let (_, header) = SafeTensors::read_metadata(bytes).map_err(|e| Error::Format(e.to_string()))?;
-    let own = header.metadata().as_ref().and_then(|all| all.get("asdbench").cloned());
+    let own = header.metadata().as_ref().and_then(|all| all.get(OWN_METADATA).cloned());
     own.ok_or_else(|| Error::Format("it has no asdbench metadata".into()))
 }
 
@@ -93,6 +99,14 @@ pub fn from_safetensors<M: Module>(net: M, bytes: &[u8]) -> Result<M, Error> {
 pub fn from_checkpoint<M: Module>(net: M, tensors: &Tensors<'_>) -> Result<M, Error> {
     let wanted = tensors.iter().filter(|(name, _)| !name.ends_with("num_batches_tracked"));
     load(net, wanted.map(|(name, tensor)| (name.to_owned(), Found::Imported(tensor))).collect())
+}
+
+/// `net` with these tensors of another program's checkpoint, by the names of our own files.
+///
+/// # Errors
+/// As [`from_checkpoint`].
+pub fn from_tensors<M: Module>(net: M, tensors: BTreeMap<String, TensorRef<'_>>) -> Result<M, Error> {
+    load(net, tensors.into_iter().map(|(name, tensor)| (name, Found::Imported(tensor))).collect())
 }
 
 fn load<M: Module>(net: M, tensors: BTreeMap<String, Found<'_>>) -> Result<M, Error> {
@@ -207,7 +221,21 @@ impl ModuleVisitor for Collector {
 /// The transpose of a row-major matrix of `columns` columns. On the host, so that a loaded weight lies in memory as a
 /// fresh one does: a view of the transpose would multiply in another order and give other last bits.
 fn transposed(values: &[f32], columns: usize) -> Vec<f32> {
-    (0..columns).flat_map(|column| values.iter().skip(column).step_by(columns).copied()).collect()
+    // Squares whose rows and columns stay in a core's cache: column by column, a large weight would take seconds.
+    const SIDE: usize = 32;
+    let rows = values.len() / columns.max(1);
+    let mut turned = vec![0.0; values.len()];
+    turned.par_chunks_mut((SIDE * rows).max(1)).enumerate().for_each(|(part, out)| {
+        for first in (0..rows).step_by(SIDE) {
+            for (n, out) in out.chunks_exact_mut(rows).enumerate() {
+                let column = part * SIDE + n;
+                for (row, out) in out.iter_mut().enumerate().skip(first).take(SIDE) {
+                    *out = values[row * columns + column];
+                }
+            }
+        }
+    });
+    turned
 }
 
 /// A tensor of a file.

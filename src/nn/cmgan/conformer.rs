@@ -8,9 +8,9 @@ use burn::tensor::{Device, Tensor};
 use super::pass::Pass;
 use super::rows;
 use crate::nn::init::Init;
-use crate::nn::kernels::{Affine, AttentionSize, Scale};
+use crate::nn::kernels::{Affine, AttentionSize};
 use crate::nn::linear::Linear;
-use crate::nn::norm::BatchNorm;
+use crate::nn::norm::{BatchNorm, LayerNorm};
 use crate::nn::precision::Precision;
 
 /// The sizes of a [`Conformer`].
@@ -26,23 +26,6 @@ pub struct ConformerSize {
     pub reach: usize,
     /// Share of values that fall after each feed-forward layer and after the attention.
     pub dropout: f32,
-}
-
-/// `torch.nn.LayerNorm(dim)`.
-#[derive(Module, Debug)]
-struct LayerNorm {
-    weight: Param<Tensor<1>>,
-    bias: Param<Tensor<1>>,
-}
-
-impl LayerNorm {
-    fn new(dim: usize, init: Init<'_>) -> Self {
-        Self { weight: init.constant([dim], 1.0), bias: init.constant([dim], 0.0) }
-    }
-
-    fn scale(&self) -> Scale {
-        (self.weight.val(), self.bias.val())
-    }
 }
 
 /// A linear layer without bias; kept as `[inputs, outputs]`, turned on the way to and from files.

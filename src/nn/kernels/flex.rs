@@ -6,7 +6,7 @@ use burn::tensor::{DType, Shape, TensorData};
 
 use super::conv::{self, ConvShape};
 use super::slices::AdamWStep;
-use super::{ConvSteps, Fused, Kernels, Several, dense, slices, stretches};
+use super::{ConvSteps, EncoderStep, Fused, Kernels, Several, dense, encoding, slices, stretches};
 
 /// A contiguous tensor's values.
 pub(super) fn values(tensor: &FlexTensor) -> &[f32] {
@@ -167,6 +167,10 @@ impl Kernels for Flex {
 
     fn batch_statistics(x: FlexTensor) -> (FlexTensor, FlexTensor) {
         stretches::batch_statistics(x)
+    }
+
+    fn encoder(step: EncoderStep, inputs: Several<Self>) -> FlexTensor {
+        encoding::forward(step, inputs.0)
     }
 
     fn adamw(

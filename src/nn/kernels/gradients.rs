@@ -9,7 +9,7 @@ use burn::backend::autodiff::{self, NodeId};
 use burn::backend::tensor::FloatTensor;
 
 use super::slices::AdamWStep;
-use super::{ConvSteps, Fused, Kernels, Several};
+use super::{ConvSteps, EncoderStep, Fused, Kernels, Several};
 
 impl<B: Kernels, C: CheckpointStrategy> Kernels for Autodiff<B, C> {
     fn linear(x: FloatTensor<Self>, weight: FloatTensor<Self>, bias: FloatTensor<Self>) -> FloatTensor<Self> {
@@ -147,6 +147,11 @@ impl<B: Kernels, C: CheckpointStrategy> Kernels for Autodiff<B, C> {
     fn batch_statistics(x: FloatTensor<Self>) -> (FloatTensor<Self>, FloatTensor<Self>) {
         let (mean, variance) = B::batch_statistics(x.into_primitive());
         (FloatTensor::<Self>::new(mean), FloatTensor::<Self>::new(variance))
+    }
+
+    fn encoder(step: EncoderStep, inputs: Several<Self>) -> FloatTensor<Self> {
+        let inputs = inputs.0.into_iter().map(FloatTensor::<Self>::into_primitive).collect();
+        FloatTensor::<Self>::new(B::encoder(step, Several(inputs)))
     }
 
     fn adamw(

@@ -15,7 +15,7 @@
 mod backward;
 mod forward;
 mod product;
-mod softmax;
+pub(super) mod softmax;
 mod table;
 #[cfg(test)]
 mod tests;
@@ -129,12 +129,12 @@ thread_local! {
 }
 
 /// Lends memory that the thread keeps; `work` must not ask for it again.
-fn with_room<T>(work: impl FnOnce(&mut Room) -> T) -> T {
+pub(super) fn with_room<T>(work: impl FnOnce(&mut Room) -> T) -> T {
     ROOM.with_borrow_mut(work)
 }
 
 /// Cuts `values` into slices of the given sizes.
-fn cut<const N: usize>(values: &mut [f32], sizes: [usize; N]) -> [&mut [f32]; N] {
+pub(super) fn cut<const N: usize>(values: &mut [f32], sizes: [usize; N]) -> [&mut [f32]; N] {
     let mut rest = values;
     sizes.map(|size| rest.split_off_mut(..size).expect("room for all slices"))
 }

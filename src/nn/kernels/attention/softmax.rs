@@ -11,14 +11,14 @@ const POWERS: [f32; 6] =
 
 /// `a · b + c`, rounded once where that is an instruction.
 #[inline(always)]
-fn fused<L: Lanes>(a: f32, b: f32, c: f32) -> f32 {
+pub fn fused<L: Lanes>(a: f32, b: f32, c: f32) -> f32 {
     // Whoever has that many vector registers has the instruction; without it `mul_add` is a slow call.
     if L::MANY { a.mul_add(b, c) } else { a * b + c }
 }
 
 /// 2ˣ for x ≤ 0; below 2⁻¹²⁶ it is 0, of NaN it is NaN.
 #[inline(always)]
-fn power_of_two<L: Lanes>(x: f32) -> f32 {
+pub fn power_of_two<L: Lanes>(x: f32) -> f32 {
     // At -127 the exponent's bits become those of 0. Not `max`, which would turn a NaN into -127.
     let x = if x < -127.0 { -127.0 } else { x };
     let rounded = x + ROUNDING;
@@ -43,7 +43,7 @@ fn folded(mut lanes: [f32; LANES], onto: impl Fn(f32, f32) -> f32) -> f32 {
 }
 
 #[inline(always)]
-fn greater(a: f32, b: f32) -> f32 {
+pub fn greater(a: f32, b: f32) -> f32 {
     if a > b { a } else { b }
 }
 

@@ -27,6 +27,7 @@ pub use feed_forward::{FeedForward, feed_forward, feed_forward_backward};
 pub use norm::{layer_norm, layer_norm_backward};
 pub use residual::{linear_dropout_residual, linear_dropout_residual_backward};
 pub use step::{gated, gated_backward, normed_linear, normed_linear_backward};
+pub use swish::sigmoid;
 
 /// Normalisation over each row (Ba, Kiros and Hinton, 2016): biased variance.
 #[derive(Clone, Copy, Debug)]

@@ -54,7 +54,7 @@ impl LayerNorm<'_> {
 
     /// Writes the norm of a row.
     #[inline(always)]
-    fn row<T>(&self, x: &[f32], out: &mut [T], value: impl Fn(f32) -> T) {
+    pub fn row<T>(&self, x: &[f32], out: &mut [T], value: impl Fn(f32) -> T) {
         let (mean, inverse) = self.statistics(x);
         for (out, ((x, weight), bias)) in out.iter_mut().zip(x.iter().zip(self.weight).zip(self.bias)) {
             *out = value((x - mean) * inverse * weight + bias);
