@@ -147,6 +147,7 @@ impl Checker {
     }
 
     fn visit_entries(&mut self, table: &Table, shape: &Shape) {
+        let outside = std::mem::replace(&mut self.in_list, false);
         for (key, node) in table {
             match shape.find(key) {
                 Some(child) => {
@@ -157,6 +158,7 @@ impl Checker {
                 None => self.unknown_key(key, node, shape),
             }
         }
+        self.in_list = outside;
     }
 
     fn visit_variant(&mut self, node: &Node, table: &Table, shape: &Shape) {
@@ -199,7 +201,11 @@ impl Checker {
         }
         let near = match self.path.is_empty().then(|| nearest(key, ["grid", "extends"])).flatten() {
             Some(name) => Some(name.to_owned()),
-            None => nearest_key(experiment(), &self.path, key),
+            // Tables in a list have no paths of their own.
+            None => match nearest(key, shape.keys().iter().map(|(name, _)| name.as_str())) {
+                Some(name) if !parent.is_empty() => Some(format!("{parent}.{name}")),
+                _ => nearest_key(experiment(), &self.path, key),
+            },
         };
         let place =
             if parent.is_empty() { "a configuration has".to_owned() } else { format!("`{parent}` has") };
@@ -256,7 +262,9 @@ fn remedy(item: &Item, shape: &Shape) -> Option<String> {
         {
             Some(format!("write it without a point or exponent: {number}"))
         }
-        (Shape::List { .. }, Item::Scalar(value)) => Some(format!("write it as a list: [{value}]")),
+        (Shape::List { items, .. }, Item::Scalar(value)) if !matches!(**items, Shape::Table(_)) => {
+            Some(format!("write it as a list: [{value}]"))
+        }
         _ => None,
     }
 }

@@ -3,6 +3,8 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::check::Problem;
+
 /// How the features of a trained run are judged.
 #[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, PartialEq, Default)]
 #[serde(default, deny_unknown_fields)]
@@ -13,6 +15,10 @@ pub struct EvalConfig {
     pub mahalanobis: MahalanobisConfig,
     /// The mixtures that the separation family's proxy metric is measured on; not used by others.
     pub separation: SeparationEvalConfig,
+    /// What is known of checkpoints that were trained elsewhere; not used by other families.
+    // Runs of before, and of other families, keep the files that they have.
+    #[serde(skip_serializing_if = "PretrainedEvalConfig::is_empty")]
+    pub pretrained: PretrainedEvalConfig,
 }
 
 /// The linear probe, on features standardised with the statistics of its training half.
@@ -107,6 +113,55 @@ pub struct SeparationEvalConfig {
     pub snrs_db: Vec<f64>,
 }
 
+/// What is known of checkpoints that were trained elsewhere.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, PartialEq, Default)]
+#[serde(default, deny_unknown_fields)]
+pub struct PretrainedEvalConfig {
+    /// The proxy metric of the pretrained family as published, one table for each checkpoint.
+    pub published: Vec<PublishedMap>,
+}
+
+/// A checkpoint's mean average precision on AudioSet, as published.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, PartialEq)]
+#[serde(deny_unknown_fields)]
+pub struct PublishedMap {
+    /// Name of the file, without folders; of a `model.safetensors` with its folder's: `EAT-base/model.safetensors`.
+    #[schemars(length(min = 1))]
+    pub checkpoint: String,
+    /// The metric as a fraction: 0.486 for 48.6 %.
+    #[schemars(range(min = 0.0, max = 1.0))]
+    pub map: f64,
+    /// Where it is published.
+    #[schemars(length(min = 1))]
+    pub source: String,
+}
+
+impl PretrainedEvalConfig {
+    fn is_empty(&self) -> bool {
+        self.published.is_empty()
+    }
+
+    /// What is published of the checkpoint of that name, as `PretrainedConfig::name` gives it.
+    #[must_use]
+    pub fn published(&self, name: &str) -> Option<&PublishedMap> {
+        self.published.iter().find(|entry| entry.checkpoint == name)
+    }
+}
+
+impl EvalConfig {
+    /// Rules between settings; the range of each alone stands in the schema.
+    pub(super) fn check(&self, problems: &mut Vec<Problem>) {
+        let published = &self.pretrained.published;
+        let repeated = (1..published.len())
+            .find(|&n| published[..n].iter().any(|earlier| earlier.checkpoint == published[n].checkpoint));
+        if let Some(n) = repeated {
+            let key = "eval.pretrained.published";
+            let message = format!("`{key}` has `{}` more than once", published[n].checkpoint);
+            problems.push(Problem::new(key, message).help("keep one of the two"));
+        }
+    }
+}
+
 impl Default for SeparationEvalConfig {
     fn default() -> Self {
         Self { mixtures: 1000, snrs_db: vec![-5.0, 0.0, 5.0] }
@@ -135,5 +190,41 @@ impl Default for ProbeAdamConfig {
 impl Default for MahalanobisConfig {
     fn default() -> Self {
         Self { estimator: CovarianceEstimator::LedoitWolf, ridge: 1e-6 }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn with(checkpoints: &[&str]) -> EvalConfig {
+        let of = |checkpoint: &&str| PublishedMap {
+            checkpoint: (*checkpoint).to_owned(),
+            map: 0.5,
+            source: "a paper".to_owned(),
+        };
+        let pretrained = PretrainedEvalConfig { published: checkpoints.iter().map(of).collect() };
+        EvalConfig { pretrained, ..Default::default() }
+    }
+
+    #[test]
+    fn a_checkpoint_is_published_once() {
+        let problems = |config: &EvalConfig| {
+            let mut problems = Vec::new();
+            config.check(&mut problems);
+            problems.into_iter().map(|problem| problem.message).collect::<Vec<_>>()
+        };
+        assert_eq!(problems(&with(&["a.pt", "b.pt"])), Vec::<String>::new());
+        let found = problems(&with(&["a.pt", "b.pt", "a.pt"]));
+        assert_eq!(found, ["`eval.pretrained.published` has `a.pt` more than once"]);
+    }
+
+    #[test]
+    fn other_families_files_have_nothing_of_it() {
+        let text = |config: &EvalConfig| serde_json::to_string(config).unwrap();
+        assert!(!text(&EvalConfig::default()).contains("pretrained"));
+        assert!(
+            text(&with(&["a.pt"])).contains(r#""pretrained":{"published":[{"checkpoint":"a.pt","map":0.5"#)
+        );
     }
 }

@@ -1,11 +1,13 @@
 //! An experiment: everything that decides what is trained and how it is judged.
 
+use std::path::Path;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::check::Problem;
-use super::{DataConfig, EvalConfig, FrontendConfig, TaskConfig, TrainConfig};
+use super::{DataConfig, EvalConfig, FrontendConfig, TaskConfig, TrainConfig, checkpoint_name};
 
 /// One experiment of asdbench: recordings, front end, proxy task, training, evaluation.
 #[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, PartialEq, Default)]
@@ -27,8 +29,18 @@ pub struct Experiment {
 ///
 /// The machine and the seed name a run's folder below its configuration's; where the data and the interference lie says
 /// nothing of what they are, for which runs keep a fingerprint.
-const OUTSIDE_TRAINING: [&str; 6] =
-    ["data.root", "data.interference", "data.machines", "train.seeds", "train.checkpoint_every_s", "eval"];
+const OUTSIDE_TRAINING: [&str; 7] = [
+    "data.root",
+    "data.interference",
+    "data.machines",
+    "task.pretrained.batch",
+    "train.seeds",
+    "train.checkpoint_every_s",
+    "eval",
+];
+
+/// A file of which the name alone is hashed: where it lies says nothing, and of what it holds runs keep a hash.
+pub(super) const CHECKPOINT: &str = "task.pretrained.checkpoint";
 
 /// Settings that came after the first runs, and change nothing while they are false: runs of before keep their names.
 const SINCE: [&str; 1] = ["train.checkpoint_blocks"];
@@ -57,8 +69,8 @@ impl Experiment {
     ///
     /// Two experiments with the same hash, machine type, seed and recordings train to the same result. The settings
     /// are written as JSON with sorted keys before they are hashed, so neither formatting, order nor the way that
-    /// the layers were split matters. `data.root`, `data.interference`, `data.machines`, `train.seeds`,
-    /// `train.checkpoint_every_s` and `eval` stay out.
+    /// the layers were split matters. `data.root`, `data.interference`, `data.machines`, `task.pretrained.batch`,
+    /// `train.seeds`, `train.checkpoint_every_s` and `eval` stay out; of `task.pretrained.checkpoint` the name is in.
     #[must_use]
     pub fn training_hash(&self) -> String {
         let all = serde_json::to_value(self).expect("settings are plain data, which JSON holds");
@@ -79,13 +91,16 @@ impl Experiment {
         self.frontend.check("frontend", problems);
         self.task.check(&self.frontend, problems);
         self.train.check(&self.task, problems);
+        self.eval.check(problems);
     }
 }
 
 // Sorted keys, without the settings outside the training.
 fn canonical(value: Value, path: &str) -> Value {
-    let Value::Object(entries) = value else {
-        return value;
+    let entries = match value {
+        Value::Object(entries) => entries,
+        Value::String(file) if path == CHECKPOINT => return checkpoint_name(Path::new(&file)).into(),
+        other => return other,
     };
     let mut entries: Vec<(String, Value)> = entries.into_iter().collect();
     entries.sort_by(|(a, _), (b, _)| a.cmp(b));
@@ -103,6 +118,7 @@ fn canonical(value: Value, path: &str) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::{PretrainedConfig, TokenPool};
 
     fn hash(change: impl FnOnce(&mut Experiment)) -> String {
         let mut experiment = Experiment::default();
@@ -135,6 +151,27 @@ mod tests {
         distinct.sort();
         distinct.dedup();
         assert_eq!(distinct.len(), others.len() + 1);
+    }
+
+    #[test]
+    fn of_a_checkpoint_the_name_is_hashed() {
+        let of = |checkpoint: &str, change: fn(&mut PretrainedConfig)| {
+            let mut config = PretrainedConfig { checkpoint: checkpoint.into(), ..Default::default() };
+            change(&mut config);
+            hash(|e| e.task = TaskConfig::Pretrained(config))
+        };
+        let same = of("checkpoints/a.pt", |_| {});
+        assert_eq!(same, of("/elsewhere/a.pt", |_| {}));
+        assert_eq!(same, of("a.pt", |c| c.batch = 1));
+        for other in [
+            of("checkpoints/b.pt", |_| {}),
+            of("checkpoints/a.safetensors", |_| {}),
+            of("a.pt", |c| c.layer = Some(0)),
+            of("a.pt", |c| c.pool = TokenPool::Patch),
+            of("a.pt", |c| c.frames = 512),
+        ] {
+            assert_ne!(same, other);
+        }
     }
 
     #[test]

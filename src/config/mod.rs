@@ -29,8 +29,8 @@ mod tree;
 pub use data::{DataConfig, Layout, OnBadClip};
 pub use error::{Diagnosis, Error};
 pub use eval::{
-    CovarianceEstimator, EvalConfig, LinearProbeConfig, MahalanobisConfig, ProbeAdamConfig, ProbeSolver,
-    ProbeSplit, SeparationEvalConfig,
+    CovarianceEstimator, EvalConfig, LinearProbeConfig, MahalanobisConfig, PretrainedEvalConfig,
+    ProbeAdamConfig, ProbeSolver, ProbeSplit, PublishedMap, SeparationEvalConfig,
 };
 pub use experiment::Experiment;
 pub use frontend::{FrontendConfig, Scale};
@@ -41,7 +41,7 @@ pub use schema::{json_schema, json_schema_text};
 pub use source::Origin;
 pub use task::{
     AutoencoderConfig, ClassLabel, ClassificationConfig, ClassificationLoss, ContrastiveConfig,
-    ContrastiveMethod, FeaturePool, Hears, LinearPhaseConfig, MarginConfig, ReconstructionLoss,
-    SeparationConfig, SeparationLoss, TaskConfig,
+    ContrastiveMethod, FeaturePool, Hears, LinearPhaseConfig, MarginConfig, PretrainedConfig,
+    ReconstructionLoss, SeparationConfig, SeparationLoss, TaskConfig, TokenPool, checkpoint_name,
 };
 pub use train::{OptimizerConfig, ScheduleConfig, TrainConfig};

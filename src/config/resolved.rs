@@ -7,7 +7,7 @@ use toml::Value;
 
 use super::check::{Problem, check};
 use super::error::Error;
-use super::experiment::Experiment;
+use super::experiment::{CHECKPOINT, Experiment};
 use super::grid::{Axis, Grid};
 use super::shape::{Shape, experiment};
 use super::source::{Origin, Sources};
@@ -148,10 +148,13 @@ fn expand(root: &Node, grid: &Grid) -> Result<Vec<Experiment>, Vec<Problem>> {
                         experiment.slug(),
                         experiment.family()
                     );
-                    return Err(vec![
-                        Problem::at(axis.key(), message)
-                            .help("make each axis change another setting of the training"),
-                    ]);
+                    let help = match grid.axes().iter().any(|axis| axis.path() == CHECKPOINT) {
+                        true => {
+                            "a checkpoint is known by its file's name, wherever it lies: rename one of two"
+                        }
+                        false => "make each axis change another setting of the training",
+                    };
+                    return Err(vec![Problem::at(axis.key(), message).help(help)]);
                 }
                 trials.push(experiment);
             }

@@ -196,6 +196,7 @@ impl Shape {
             Self::Float(range) => format!("numbers{}", range.describe()),
             Self::Text { .. } => "strings".to_owned(),
             Self::Choice(words) => format!("words out of {}", quoted(words)),
+            Self::Table(_) => "tables".to_owned(),
             _ => "values".to_owned(),
         }
     }

@@ -2,6 +2,7 @@
 
 mod classification;
 mod contrastive;
+mod pretrained;
 mod separation;
 
 use schemars::JsonSchema;
@@ -15,6 +16,7 @@ pub use classification::{
     ClassLabel, ClassificationConfig, ClassificationLoss, LinearPhaseConfig, MarginConfig,
 };
 pub use contrastive::{ContrastiveConfig, ContrastiveMethod};
+pub use pretrained::{PretrainedConfig, TokenPool, checkpoint_name};
 pub use separation::{FeaturePool, SeparationConfig, SeparationLoss};
 
 /// The proxy task, one table per kind: `[task.autoencoder]`.
@@ -29,6 +31,8 @@ pub enum TaskConfig {
     Contrastive(ContrastiveConfig),
     /// Find the machine's own sound in a mixture.
     Separation(SeparationConfig),
+    /// Train nothing: take an encoder that was trained elsewhere.
+    Pretrained(PretrainedConfig),
 }
 
 /// What a family takes of a recording.
@@ -91,6 +95,7 @@ impl TaskConfig {
             Self::Classification(classification) => classification.family(),
             Self::Contrastive(contrastive) => contrastive.family(),
             Self::Separation(_) => "separation",
+            Self::Pretrained(_) => "pretrained",
         }
     }
 
@@ -102,6 +107,7 @@ impl TaskConfig {
             Self::Classification(classification) => classification.slug(),
             Self::Contrastive(contrastive) => contrastive.slug(),
             Self::Separation(separation) => separation.slug(),
+            Self::Pretrained(pretrained) => pretrained.slug(),
         }
     }
 
@@ -110,7 +116,7 @@ impl TaskConfig {
     pub fn hears(&self) -> Hears {
         match self {
             Self::Autoencoder(_) | Self::Classification(_) | Self::Contrastive(_) => Hears::LogMels,
-            Self::Separation(_) => Hears::Waves,
+            Self::Separation(_) | Self::Pretrained(_) => Hears::Waves,
         }
     }
 
@@ -128,6 +134,19 @@ impl TaskConfig {
             Self::Classification(_) | Self::Contrastive(_) => STRIDE,
             // Hears no log-mels; a clip that is shorter than a segment is repeated.
             Self::Separation(_) => 1,
+            // Hears no log-mels; what it needs is the checkpoint's to say.
+            Self::Pretrained(_) => 1,
+        }
+    }
+
+    /// The settings of a family whose networks were trained elsewhere.
+    #[must_use]
+    pub fn pretrained(&self) -> Option<&PretrainedConfig> {
+        match self {
+            Self::Pretrained(pretrained) => Some(pretrained),
+            Self::Autoencoder(_) | Self::Classification(_) | Self::Contrastive(_) | Self::Separation(_) => {
+                None
+            }
         }
     }
 
@@ -142,7 +161,9 @@ impl TaskConfig {
     pub fn augment(&self) -> Option<&AugmentSpec> {
         match self {
             Self::Contrastive(contrastive) => Some(&contrastive.augment),
-            Self::Autoencoder(_) | Self::Classification(_) | Self::Separation(_) => None,
+            Self::Autoencoder(_) | Self::Classification(_) | Self::Separation(_) | Self::Pretrained(_) => {
+                None
+            }
         }
     }
 
@@ -154,6 +175,9 @@ impl TaskConfig {
         }
         if let Self::Separation(separation) = self {
             separation.check(frontend.logmel.rate_hz, problems);
+        }
+        if let Self::Pretrained(pretrained) = self {
+            pretrained.check(frontend.logmel.rate_hz, problems);
         }
         let n_mels = frontend.logmel.n_mels;
         if matches!(self, Self::Classification(_) | Self::Contrastive(_)) && n_mels < STRIDE {
@@ -183,8 +207,10 @@ mod tests {
             contrastive(ContrastiveMethod::Simclr),
             contrastive(ContrastiveMethod::Simsiam),
             TaskConfig::Separation(SeparationConfig::default()).family(),
+            TaskConfig::Pretrained(PretrainedConfig::default()).family(),
         ];
-        assert_eq!(families, ["autoencoder", "ce", "arcface", "simclr", "simsiam", "separation"]);
+        let expected = ["autoencoder", "ce", "arcface", "simclr", "simsiam", "separation", "pretrained"];
+        assert_eq!(families, expected);
     }
 
     #[test]

@@ -5,6 +5,7 @@
 //! [`EvaluationClips`]. [`audit`] is the one part that opens every clip. [`synth`] makes data sets.
 
 mod attributes;
+pub mod audioset;
 mod audit;
 mod clip;
 mod error;
@@ -15,6 +16,7 @@ mod layout;
 pub mod synth;
 mod truth;
 mod walk;
+mod wavs;
 
 pub use audit::{Audit, CountRow, Duplicate, MachineAudit, audit};
 pub use clip::{Clip, Domain, EvaluationClips, LabelledClip, SoundClips, Split, TrainingClips};
@@ -22,5 +24,6 @@ pub use error::Error;
 pub use index::{ClipIndex, IndexedClip, index};
 pub use interference::InterferenceFolder;
 pub use walk::{Problem, ProblemKind};
+pub use wavs::{WavFiles, wav_files};
 
 pub(crate) use layout::{clip_facts, is_number, stem};

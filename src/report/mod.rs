@@ -6,7 +6,7 @@ mod spectrogram;
 mod table;
 
 pub use cell::Cell;
-pub use npz::NpzWriter;
+pub use npz::{NpzWriter, Spool};
 pub use spectrogram::{Panel, spectrograms};
 pub use table::{Align, Table};
 

@@ -35,7 +35,7 @@ pub struct Manifest {
     /// The run whose weights were taken over, where one network serves several machine types.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub copied_from: Option<String>,
-    /// BLAKE3 of the trained weights, once there are.
+    /// BLAKE3 of the trained weights, once there are; of the checkpoint's file, in a family that trains nothing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub model: Option<String>,
     /// Training clips used.
@@ -45,6 +45,23 @@ pub struct Manifest {
     /// What the clips were mixed with, in a family that mixes them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub interference: Option<InterferenceRecord>,
+    /// Where the weights came from, in a family that trains nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pretrained: Option<PretrainedRecord>,
+}
+
+/// A checkpoint that was trained elsewhere.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PretrainedRecord {
+    /// Its file.
+    pub path: String,
+    /// The network, as its authors call it.
+    pub architecture: String,
+    /// Whether it was fine-tuned to tell classes apart.
+    pub fine_tuned: bool,
+    /// The seed of random weights, which have learnt nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub random_seed: Option<u64>,
 }
 
 /// Recordings that a machine's clips were mixed with.

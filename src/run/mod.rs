@@ -10,12 +10,15 @@
 //!     model.safetensors  the weights of the epoch with the lowest training loss
 //!     features.npz       scores.csv  eval.json    what `asdbench eval` adds, and tables of some families
 //! ```
+//!
+//! A family that trains nothing has an empty `metrics.jsonl` and no `model.safetensors`: its manifest names the checkpoint and
+//! what it holds.
 
 mod folder;
 mod manifest;
 
 pub use folder::{Lock, RunFolder, Status};
-pub use manifest::{GitState, InterferenceRecord, Manifest, SkippedClip, Start};
+pub use manifest::{GitState, InterferenceRecord, Manifest, PretrainedRecord, SkippedClip, Start};
 
 use std::path::PathBuf;
 

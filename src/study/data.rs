@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::Error;
+use super::encoders::Encoders;
 use crate::config::{DataConfig, Experiment, Hears, Layout, OnBadClip};
 use crate::dataset::{self, ClipIndex, EvaluationClips, InterferenceFolder, Problem, ProblemKind};
 use crate::task::{self, LogMels, LogMelsRequest, Scaler, Sounds, Source, TrainingSet, Waves, WavesRequest};
@@ -48,7 +49,9 @@ pub struct Recordings<'a> {
     pub(super) whole: OnceCell<ClipIndex>,
     /// Of `data.interference`, once it was asked for.
     pub(super) folder: OnceCell<InterferenceFolder>,
-    cache: PathBuf,
+    /// Of families that train nothing.
+    pub(super) encoders: Encoders,
+    pub(super) cache: PathBuf,
     pub(super) ui: &'a Ui,
     fingerprints: RefCell<HashMap<String, String>>,
     sounds: RefCell<HashMap<String, Arc<Sounds>>>,
@@ -69,6 +72,7 @@ impl<'a> Recordings<'a> {
             index,
             whole: OnceCell::new(),
             folder: OnceCell::new(),
+            encoders: Encoders::default(),
             cache,
             ui,
             fingerprints: RefCell::default(),

@@ -9,20 +9,18 @@ use ndarray::{Array2, Axis};
 use serde::{Deserialize, Serialize};
 
 use super::challenge::{Challenge, OfficialMetrics};
-use super::families::{TaskData, WithTask, with_task};
+use super::families::{Frozen, TaskData, with_task};
+use super::inference::{Features, Inference};
 use super::trained_run::{read_run, read_weights};
-use super::training::WeightsMetadata;
 use super::{Error, Recordings, artefacts, cache_folder, record};
 use crate::config::{DataConfig, EvalConfig, Experiment, Layout};
 use crate::dataset::{EvaluationClips, LabelledClip};
 use crate::device::OpenDevice;
 use crate::files;
-use crate::nn::init::Init;
-use crate::nn::weights;
-use crate::run::{InterferenceRecord, Manifest, RunFolder};
+use crate::run::{self, InterferenceRecord, Manifest, RunFolder};
 use crate::score::mahalanobis::{self, MahalanobisResult};
 use crate::score::{FittedScorer, LinearProbe, ProbeClip, TrainingFeatures, linear_probe};
-use crate::task::{HeldOut, Judged, Proxy, ProxyTask, Sounds, TrainingSet};
+use crate::task::{Proxy, pretrained};
 use crate::ui::{Bar, Ui};
 
 /// `eval.json`, and one object of `asdbench eval --format json`.
@@ -142,29 +140,44 @@ impl<'a> Judge<'a> {
         if self.submission.is_some() && recordings.layout() == Layout::Mimii {
             return Err(Error::NoSubmission(folder.path().to_owned()));
         }
+        let other = |what, found: &str, expected: &str| {
+            let short = |hash: &str| hash.get(..8).unwrap_or(hash).to_owned();
+            let path = folder.path().to_owned();
+            Error::Run(run::Error::Other { path, what, found: short(found), expected: short(expected) })
+        };
         let fingerprint = recordings.data_fingerprint(machine, &manifest.learnt, experiment)?;
         if fingerprint != manifest.data_fingerprint {
-            let short = |hash: &str| hash.get(..8).unwrap_or(hash).to_owned();
-            return Err(Error::Run(crate::run::Error::Other {
-                path: folder.path().to_owned(),
-                what: "data set",
-                found: short(&manifest.data_fingerprint),
-                expected: short(&fingerprint),
-            }));
+            return Err(other("data set", &manifest.data_fingerprint, &fingerprint));
+        }
+        let encoder = recordings.encoder(experiment, device)?;
+        let encoder = encoder.as_deref();
+        if let (Some(embedder), Some(used)) = (encoder, &manifest.model)
+            && embedder.content_hash() != used
+        {
+            return Err(other("checkpoint", used, embedder.content_hash()));
         }
         let (clips, test) = recordings.evaluation(machine, experiment)?;
+        let test = recordings.audible(machine, &test, encoder)?;
+        if let Some(embedder) = encoder {
+            pretrained::cut(embedder, test.waves()?, "test").iter().for_each(|remark| ui.warn(remark));
+        }
         let labelled: Vec<&LabelledClip> = test.good().map(|good| &clips.clips[good.index]).collect();
         check_labels(&clips, &labelled)?;
-        let sets = recordings.training_sets(&manifest.learnt, experiment)?;
+        let sets = recordings.audible_training_sets(&manifest.learnt, experiment, encoder)?;
         let own = manifest.learnt.iter().position(|learnt| learnt == machine).unwrap_or_default();
         let train = &sets[own].sounds;
         let interference = recordings.evaluation_interference(machine, experiment)?;
-        let data = TaskData { sets: &sets, own, interference: interference.as_ref() };
+        let (cache, device_name) = (recordings.cache.as_path(), device.name.as_str());
+        let frozen = encoder.map(|embedder| Frozen { embedder, cache, device_name });
+        let data = TaskData { sets: &sets, own, interference: interference.as_ref(), frozen };
         let mixed_with = match &interference {
             Some(of) => Some(record::interference(of, of.held_out()?)),
             None => None,
         };
-        let (bytes, model) = read_weights(folder, manifest)?;
+        let (weights, model) = match encoder {
+            None => read_weights(folder, manifest).map(|(bytes, hash)| (Some(bytes), hash))?,
+            Some(embedder) => (None, embedder.content_hash().to_owned()),
+        };
         let bar = ui.bar(
             &format!("{machine} {}: features", experiment.slug()),
             (train.len() + test.len()) as u64,
@@ -173,7 +186,7 @@ impl<'a> Judge<'a> {
         let judging = OnceLock::new();
         let inference = Inference {
             folder,
-            weights: &bytes,
+            weights: weights.as_deref(),
             train,
             test: &test,
             root: &clips.root,
@@ -254,82 +267,6 @@ fn check_labels(clips: &EvaluationClips, labelled: &[&LabelledClip]) -> Result<(
             label: if *first { "anomalous" } else { "normal" },
         }),
         _ => Ok(()),
-    }
-}
-
-/// What a trained network says of its machine's clips.
-struct Features {
-    /// Of the training clips, `[clips, dim]`.
-    train: Array2<f32>,
-    /// Of the test clips, `[clips, dim]`.
-    test: Array2<f32>,
-    judged: Judged,
-    /// Names of all tables that the family can write.
-    tables: &'static [&'static str],
-}
-
-/// All that extraction needs of a run.
-struct Inference<'a> {
-    folder: &'a RunFolder,
-    weights: &'a [u8],
-    train: &'a Sounds,
-    test: &'a Sounds,
-    /// Folder of the test clips.
-    root: &'a Path,
-    /// The test clips, in the order of their sounds.
-    labelled: &'a [&'a LabelledClip],
-    device: &'a OpenDevice,
-    progress: &'a (dyn Fn(u64) + Sync),
-    judging: &'a (dyn Fn(u64, u64) + Sync),
-}
-
-impl Inference<'_> {
-    /// Whether the weights are this run's, and the clips are scaled as they were in training.
-    fn check_weights(&self, manifest: &Manifest, sets: &[TrainingSet]) -> Result<(), Error> {
-        let failed = |source| Error::Weights { path: self.folder.model(), source };
-        let text = weights::metadata(self.weights).map_err(failed)?;
-        let saved: WeightsMetadata =
-            serde_json::from_str(&text).map_err(|e| failed(weights::Error::Format(e.to_string())))?;
-        let machines = || saved.scales.keys().cloned().collect::<Vec<_>>().join(", ");
-        let scaled_alike = sets.len() == saved.scales.len()
-            && sets.iter().all(|set| saved.scales.get(&set.clips.machine) == Some(&set.scaler));
-        let whose = if (&saved.config_hash, saved.seed) != (&manifest.config_hash, manifest.seed)
-            || saved.scales.keys().ne(manifest.learnt.iter())
-        {
-            format!("it is of machine {}, seed {}", machines(), saved.seed)
-        } else if !scaled_alike {
-            "its scale is not that of the training clips".to_owned()
-        } else {
-            return Ok(());
-        };
-        Err(failed(weights::Error::Mismatch(vec![whose])))
-    }
-}
-
-impl WithTask for &Inference<'_> {
-    type Output = Features;
-
-    fn with<T: ProxyTask>(self, task: &T) -> Result<Features, Error> {
-        let device = &self.device.device;
-        // The seed does not matter: every value is replaced.
-        let loaded = weights::from_safetensors(task.net(Init::new(0, device)), self.weights);
-        let net = loaded.map_err(|source| Error::Weights { path: self.folder.model(), source })?;
-        let train = task.extract(&net, self.train, device, self.progress)?;
-        let test = task.extract(&net, self.test, device, self.progress)?;
-        // Normal test clips are held out, because no test clip is trained on.
-        let rows: Vec<usize> =
-            (0..self.labelled.len()).filter(|&row| self.labelled[row].anomalous == Some(false)).collect();
-        let held_out = HeldOut {
-            root: self.root,
-            clips: rows.iter().map(|&row| &self.labelled[row].clip).collect(),
-            features: test.features.select(Axis(0), &rows),
-            terms: rows.iter().map(|&row| test.terms[row].clone()).collect(),
-            sounds: self.test,
-            positions: rows,
-            progress: self.judging,
-        };
-        let judged = task.proxies(&net, &held_out, &train, device)?;
-        Ok(Features { train: train.features, test: test.features, judged, tables: task.tables() })
     }
 }
 

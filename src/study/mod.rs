@@ -5,9 +5,12 @@ mod challenge;
 pub mod compare;
 mod correlation;
 mod data;
+mod encoders;
 mod evaluation;
 mod families;
+mod inference;
 mod interference;
+pub mod pretrained;
 mod preview;
 mod record;
 mod results;
@@ -164,6 +167,9 @@ pub enum Error {
         /// How many.
         found: usize,
     },
+    /// A pre-trained encoder.
+    #[error(transparent)]
+    Pretrained(#[from] pretrained::Error),
     /// The user stopped it.
     #[error("interrupted; the same command goes on where this one stopped")]
     Interrupted,

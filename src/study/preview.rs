@@ -121,9 +121,10 @@ impl Settings {
                 channel: experiment.data.channel,
                 frames: Some(task.frames),
             }),
-            TaskConfig::Autoencoder(_) | TaskConfig::Classification(_) | TaskConfig::Separation(_) => {
-                Err(config::Error::NoViews(experiment.family()))
-            }
+            TaskConfig::Autoencoder(_)
+            | TaskConfig::Classification(_)
+            | TaskConfig::Separation(_)
+            | TaskConfig::Pretrained(_) => Err(config::Error::NoViews(experiment.family())),
         }
     }
 }

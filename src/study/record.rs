@@ -3,7 +3,8 @@
 use super::families::TaskData;
 use super::{Error, Recordings, Trial};
 use crate::device::OpenDevice;
-use crate::run::{InterferenceRecord, Manifest, RunFolder, SkippedClip, Start};
+use crate::run::{InterferenceRecord, Manifest, PretrainedRecord, RunFolder, SkippedClip, Start};
+use crate::task::pretrained::Embedder;
 use crate::task::{BadClip, Interference, Waves};
 
 /// The manifest of a trial that begins.
@@ -14,6 +15,7 @@ pub(super) fn manifest(
     device: &OpenDevice,
 ) -> Result<Manifest, Error> {
     let sounds = || data.sets.iter().map(|set| &set.sounds);
+    let embedder = data.frozen.map(|frozen| frozen.embedder);
     Ok(Manifest {
         schema: 1,
         family: trial.experiment.family().into(),
@@ -26,11 +28,22 @@ pub(super) fn manifest(
         started: Start::now(&device.name),
         resumed: Vec::new(),
         copied_from: None,
-        model: None,
+        model: embedder.map(|embedder| embedder.content_hash().to_owned()),
         clips: sounds().map(|sounds| sounds.len()).sum(),
         skipped: sounds().flat_map(|sounds| skipped(sounds.bad())).collect(),
         interference: data.interference.map(|of| interference(of, of.train())),
+        pretrained: embedder.map(pretrained),
     })
+}
+
+fn pretrained(embedder: &Embedder) -> PretrainedRecord {
+    let model = embedder.model();
+    PretrainedRecord {
+        path: embedder.path().to_string_lossy().into_owned(),
+        architecture: model.architecture.name().to_owned(),
+        fine_tuned: model.fine_tuned(),
+        random_seed: model.random,
+    }
 }
 
 fn skipped(bad: &[BadClip]) -> impl Iterator<Item = SkippedClip> {

@@ -159,7 +159,7 @@ fn recordings(
 }
 
 /// The run at or below a folder.
-fn only_run(above: &Path) -> Result<RunFolder, Error> {
+pub(super) fn only_run(above: &Path) -> Result<RunFolder, Error> {
     let mut found = RunFolder::find(above)?;
     match found.len() {
         1 => Ok(found.swap_remove(0)),

@@ -13,8 +13,11 @@ use crate::run::{Manifest, RunFolder, Status};
 pub(super) fn read_run(folder: &RunFolder, sets: &[String]) -> Result<(Experiment, Manifest), Error> {
     let path = || folder.path().to_owned();
     let status = folder.status()?;
-    let trained = status == Some(Status::Done) && folder.model().exists();
-    let Some(manifest) = folder.manifest()?.filter(|_| trained) else {
+    let trained = |manifest: &Manifest| {
+        // What was trained elsewhere is not in the folder.
+        status == Some(Status::Done) && (manifest.pretrained.is_some() || folder.model().exists())
+    };
+    let Some(manifest) = folder.manifest()?.filter(trained) else {
         let status = match status {
             None => "it was not begun".into(),
             Some(Status::Running) if folder.lock().is_ok() => "it was stopped before its end".into(),

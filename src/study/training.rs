@@ -1,20 +1,22 @@
 //! Trials and their training: a configuration, a machine, a seed.
 
-use std::collections::BTreeMap;
+mod work;
+
 use std::path::Path;
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
-use super::families::{TaskData, WithTask, with_task};
+use super::families::{Frozen, TaskData, with_task};
 use super::record;
 use super::{Error, Recordings};
-use crate::config::{Experiment, FrontendConfig, TaskConfig};
+use crate::config::Experiment;
 use crate::device::OpenDevice;
 use crate::files::{self, Durability};
 use crate::run::{self, Lock, RunFolder, Start, Status};
-use crate::task::{ProxyTask, Scaler};
-use crate::train::{EpochLine, Interrupt, Outcome, Training};
-use crate::ui::{EpochBar, Ui};
+use crate::train::{EpochLine, Interrupt, Outcome};
+use crate::ui::Ui;
+pub(super) use work::WeightsMetadata;
+use work::{Check, Run};
 
 /// One training to be done.
 #[derive(Debug, Clone)]
@@ -67,18 +69,6 @@ pub struct Trained {
     pub why: Option<String>,
 }
 
-/// All that inference needs beside the weights, in the same file.
-#[derive(Debug, Serialize, Deserialize)]
-pub(super) struct WeightsMetadata {
-    pub family: String,
-    pub config_hash: String,
-    pub seed: u64,
-    /// The machine types that were learnt, and how the network sees each.
-    pub scales: BTreeMap<String, Scaler>,
-    pub frontend: FrontendConfig,
-    pub task: TaskConfig,
-}
-
 /// All machines and seeds of all experiments, sorted by machine first, so that a machine's log-mels serve all its trials.
 pub fn trials(experiments: &[Experiment], recordings: &Recordings<'_>, runs: &Path) -> Vec<Trial> {
     let mut all = Vec::new();
@@ -100,8 +90,10 @@ impl Trial {
     /// What training it would do.
     ///
     /// # Errors
-    /// When its folder holds another configuration's or other data's run, or is damaged.
+    /// When its folder holds another configuration's, other data's or another checkpoint's run, or is damaged, or when a
+    /// checkpoint is not there.
     pub fn state(&self, recordings: &Recordings<'_>) -> Result<TrialState, Error> {
+        let checkpoint = recordings.checkpoint_hash(&self.experiment)?;
         let Some(manifest) = self.folder.manifest()? else {
             return Ok(TrialState::New);
         };
@@ -126,8 +118,19 @@ impl Trial {
         if manifest.data_fingerprint != fingerprint {
             return Err(other("data set", &manifest.data_fingerprint, &fingerprint));
         }
-        let done = self.folder.status()? == Some(Status::Done) && self.folder.model().exists();
+        if let Some(checkpoint) = &checkpoint
+            && let Some(found) = manifest.model.as_ref().filter(|found| *found != checkpoint)
+        {
+            return Err(other("checkpoint", found, checkpoint));
+        }
+        let has_model = checkpoint.is_some() || self.folder.model().exists();
+        let done = self.folder.status()? == Some(Status::Done) && has_model;
         Ok(if done { TrialState::Done } else { TrialState::Resume })
+    }
+
+    /// What it is called while it runs.
+    fn name(&self) -> String {
+        format!("{} {} seed {}", self.machine, self.experiment.slug(), self.seed)
     }
 
     /// Which of the learnt machine types is the trial's own.
@@ -213,7 +216,10 @@ impl Trial {
             status: status.word().to_owned(),
             epochs: outcome.map_or(0, |(epochs, _)| epochs),
             loss: outcome.map(|(_, loss)| loss),
-            why: outcome.is_none().then(|| "no epoch was finished".into()),
+            why: outcome.is_none().then(|| match self.experiment.task.pretrained() {
+                Some(_) => "nothing is trained: the weights are those of the checkpoint".into(),
+                None => "no epoch was finished".into(),
+            }),
         }
     }
 }
@@ -237,10 +243,14 @@ pub fn train(
         ui.say(&format!("{} is trained already", trial.folder.path().display()));
         return trial.found();
     }
-    // Before anything is written: bad data leave no folder behind.
+    // Before anything is written: bad data, or a checkpoint that cannot be used, leave no folder behind.
+    let encoder = recordings.encoder(&trial.experiment, device)?;
+    let encoder = encoder.as_deref();
     let interference = recordings.training_interference(&trial.machine, &trial.experiment)?;
-    let sets = recordings.training_sets(&trial.learnt, &trial.experiment)?;
-    let data = TaskData { sets: &sets, own: trial.own_set(), interference: interference.as_ref() };
+    let sets = recordings.audible_training_sets(&trial.learnt, &trial.experiment, encoder)?;
+    let (cache, device_name) = (recordings.cache.as_path(), device.name.as_str());
+    let frozen = encoder.map(|embedder| Frozen { embedder, cache, device_name });
+    let data = TaskData { sets: &sets, own: trial.own_set(), interference: interference.as_ref(), frozen };
     if let Some(interference) = &interference {
         let (machine, clips) = (&trial.machine, interference.train().clips().len());
         ui.say(&format!("{machine}: mixed with {} ({clips} clips)", interference.what()));
@@ -271,7 +281,7 @@ pub fn train(
         return Ok(trial.trained(&Status::Done, Some(outcome)));
     }
     let result = with_task(&trial.experiment, data, Run { trial, data, device, interrupt, ui });
-    if let Ok(Outcome { finished: true, .. }) = &result {
+    if let (Ok(Outcome { finished: true, .. }), None) = (&result, frozen) {
         trial.seal(None)?;
     }
     let status = match &result {
@@ -287,64 +297,6 @@ pub fn train(
         trial.folder.clear_checkpoint(&lock);
     }
     Ok(trial.trained(&status, outcome.best.map(|(loss, _)| (outcome.epochs, loss))))
-}
-
-/// Making the task is the check; what it remarks is said.
-struct Check<'a> {
-    ui: &'a Ui,
-}
-
-impl WithTask for Check<'_> {
-    type Output = ();
-
-    fn with<T: ProxyTask>(self, task: &T) -> Result<(), Error> {
-        task.remarks().iter().for_each(|remark| self.ui.warn(remark));
-        Ok(())
-    }
-}
-
-/// The training of a task.
-struct Run<'a> {
-    trial: &'a Trial,
-    data: TaskData<'a>,
-    device: &'a OpenDevice,
-    interrupt: &'a Interrupt,
-    ui: &'a Ui,
-}
-
-impl WithTask for Run<'_> {
-    type Output = Outcome;
-
-    fn with<T: ProxyTask>(self, task: &T) -> Result<Outcome, Error> {
-        let Self { trial, data, device, interrupt, ui } = self;
-        let metadata = WeightsMetadata {
-            family: trial.experiment.family().to_owned(),
-            config_hash: trial.experiment.training_hash(),
-            seed: trial.seed,
-            scales: data.sets.iter().map(|set| (set.clips.machine.clone(), set.scaler)).collect(),
-            frontend: trial.experiment.frontend.clone(),
-            task: trial.experiment.task.clone(),
-        };
-        let metadata = serde_json::to_string(&metadata)
-            .map_err(|e| files::Error::new("write", &trial.folder.model(), e.into()))?;
-        // Small sets stay in memory: an epoch reads them in a random order.
-        let held: Result<Vec<_>, _> = data.sets.iter().map(|set| set.sounds.hold()).collect();
-        let _held = held?;
-        let training = Training {
-            task,
-            config: &trial.experiment.train,
-            seed: trial.seed,
-            device: &device.device,
-            folder: &trial.folder,
-            metadata,
-            interrupt,
-        };
-        let name = format!("{} {} seed {}", trial.machine, trial.experiment.slug(), trial.seed);
-        let mut bar = EpochBar::new(ui, &name, trial.experiment.train.epochs, task.batches());
-        let outcome = training.run(&mut bar)?;
-        bar.finish(outcome.best);
-        Ok(outcome)
-    }
 }
 
 /// Epochs and lowest loss of a finished run, from its metrics.

@@ -9,7 +9,9 @@ use rayon::prelude::*;
 
 use super::logmels::Span;
 use super::order::{EpochOrder, parts};
-use super::{Error, Extracted, HeldOut, Judged, LogMels, Proxy, ProxyTask, Scaler, Sounds, Step, host};
+use super::{
+    Error, Extracted, FeatureTask, HeldOut, Judged, LogMels, Proxy, ProxyTask, Scaler, Sounds, Step, host,
+};
 use crate::config::{AutoencoderConfig, ReconstructionLoss};
 use crate::nn::autoencoder::{Autoencoder, AutoencoderSize};
 use crate::nn::init::Init;
@@ -109,12 +111,9 @@ pub struct Windows {
 }
 
 impl ProxyTask for AutoencoderTask<'_> {
-    type Net = Autoencoder;
     /// Of the first rows of all windows.
     type Order = EpochOrder<u64>;
     type Batch = Windows;
-    /// A clip's windows and their mean absolute error.
-    type Term = (f64, f64);
 
     fn net(&self, init: Init<'_>) -> Autoencoder {
         Autoencoder::new(Self::size(self.config, self.train.n_mels()), init)
@@ -156,6 +155,12 @@ impl ProxyTask for AutoencoderTask<'_> {
             ReconstructionLoss::Mse => (reconstruction - x).square().mean().into(),
         }
     }
+}
+
+impl FeatureTask for AutoencoderTask<'_> {
+    type Net = Autoencoder;
+    /// A clip's windows and their mean absolute error.
+    type Term = (f64, f64);
 
     fn extract(
         &self,

@@ -12,7 +12,9 @@ use rand::RngExt;
 
 use super::linear_phase::{classify, largest};
 use super::order::{EpochOrder, parts};
-use super::{Error, Extracted, HeldOut, Judged, Proxy, ProxyTask, Sounds, Step, TrainingSet, host, images};
+use super::{
+    Error, Extracted, FeatureTask, HeldOut, Judged, Proxy, ProxyTask, Sounds, Step, TrainingSet, host, images,
+};
 use crate::config::{ClassLabel, ClassificationConfig, ClassificationLoss, TrainConfig};
 use crate::dataset::Clip;
 use crate::metric::macro_f1_of;
@@ -158,12 +160,9 @@ pub struct Batch {
 }
 
 impl ProxyTask for ClassificationTask<'_> {
-    type Net = Classifier;
     /// Of positions among the examples.
     type Order = EpochOrder<usize>;
     type Batch = Batch;
-    /// The class that the head names; 0 without one.
-    type Term = usize;
 
     fn net(&self, init: Init<'_>) -> Classifier {
         let (dim, classes) = (self.size().features(), self.classes.len());
@@ -178,10 +177,6 @@ impl ProxyTask for ClassificationTask<'_> {
             ClassificationLoss::SubcenterArcface => (None, Some(arcface(margin.subcenters))),
         };
         Classifier { backbone: ResNet::new(self.size(), init), fc, arcface }
-    }
-
-    fn remarks(&self) -> &[String] {
-        &self.remarks
     }
 
     fn batches(&self) -> usize {
@@ -245,6 +240,16 @@ impl ProxyTask for ClassificationTask<'_> {
 
     fn signals(&self) -> &'static [&'static str] {
         &["accuracy"]
+    }
+}
+
+impl FeatureTask for ClassificationTask<'_> {
+    type Net = Classifier;
+    /// The class that the head names; 0 without one.
+    type Term = usize;
+
+    fn remarks(&self) -> &[String] {
+        &self.remarks
     }
 
     fn extract(

@@ -13,8 +13,8 @@ use rayon::prelude::*;
 
 use super::order::{EpochOrder, parts};
 use super::{
-    Error, Extracted, HeldOut, Judged, LogMels, Proxy, ProxyTask, Sounds, Step, TrainingSet, host, images,
-    loaders,
+    Error, Extracted, FeatureTask, HeldOut, Judged, LogMels, Proxy, ProxyTask, Sounds, Step, TrainingSet,
+    host, images, loaders,
 };
 use crate::audio::{self, Augmenter, LogMelSpec, ViewScratch};
 use crate::config::{ContrastiveConfig, ContrastiveMethod};
@@ -149,11 +149,9 @@ pub struct Batch {
 }
 
 impl ProxyTask for ContrastiveTask<'_> {
-    type Net = ContrastiveNet;
     /// Of positions among the good clips.
     type Order = EpochOrder<usize>;
     type Batch = Batch;
-    type Term = ();
 
     fn net(&self, init: Init<'_>) -> ContrastiveNet {
         let features = self.size().features();
@@ -229,6 +227,11 @@ impl ProxyTask for ContrastiveTask<'_> {
             )
         })
     }
+}
+
+impl FeatureTask for ContrastiveTask<'_> {
+    type Net = ContrastiveNet;
+    type Term = ();
 
     fn extract(
         &self,

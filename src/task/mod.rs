@@ -1,4 +1,5 @@
-//! The proxy tasks: what a batch is, the loss, the proxy metric, the feature. One file each behind [`ProxyTask`].
+//! The proxy tasks: what a batch is, the loss, the proxy metric, the feature. One file each behind [`FeatureTask`], and
+//! behind [`ProxyTask`] where something is trained.
 
 pub mod autoencoder;
 pub mod classification;
@@ -9,6 +10,7 @@ mod linear_phase;
 mod loaders;
 mod logmels;
 mod order;
+pub mod pretrained;
 mod scaler;
 pub mod separation;
 mod sounds;
@@ -53,6 +55,30 @@ pub enum Error {
     /// A clip that could be read when it was indexed.
     #[error("{0}; it could be read before: did the data folder change?")]
     Lost(#[source] audio::Error),
+    /// A clip that cannot be heard; it was named by a user.
+    #[error(transparent)]
+    Sound(audio::Error),
+    /// A checkpoint that is not there or cannot be used.
+    #[error("{0}")]
+    Checkpoint(String),
+    /// Settings that ask for what a checkpoint has not.
+    #[error("{0}")]
+    Setting(String),
+    /// A network's features of a clip are no numbers.
+    #[error(
+        "the features of `{}` are not finite numbers; set train.precision = \"f32\" (now \"{precision}\"), which has the \
+         widest range, or fetch the checkpoint again: its weights may be damaged",
+        path.display()
+    )]
+    NotFinite {
+        /// The clip.
+        path: std::path::PathBuf,
+        /// The number format.
+        precision: &'static str,
+    },
+    /// The device does not compute in the number format that was asked for.
+    #[error("the device does not compute in {0}; set train.precision = \"f32\" or choose another --device")]
+    Precision(&'static str),
     /// Settings that allow no views.
     #[error("failed to plan the views: {0}")]
     Views(#[source] audio::Error),
@@ -125,7 +151,7 @@ impl Proxy {
 /// A table that stands beside `eval.json`: what a proxy metric is made of, row by row.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TaskTable {
-    /// The file's name, one of [`ProxyTask::tables`].
+    /// The file's name, one of [`FeatureTask::tables`].
     pub name: &'static str,
     /// Its content.
     pub csv: Vec<u8>,
@@ -224,24 +250,59 @@ impl Step {
     }
 }
 
-/// One family's training and features. The loop in `train` knows no more of a family than this.
-pub trait ProxyTask: Sync {
+/// One family's features and proxy metrics: all that judging a network needs.
+pub trait FeatureTask {
     /// The network.
-    type Net: Module;
-    /// The order of one epoch's examples.
-    type Order: Send + Sync;
-    /// One batch on the host.
-    type Batch: Send;
+    type Net;
     /// What extraction keeps of a clip beside its feature, for the proxy metric.
     type Term: Clone + Send;
-
-    /// A network with fresh weights.
-    fn net(&self, init: Init<'_>) -> Self::Net;
 
     /// What a user should know of the data before the training.
     fn remarks(&self) -> &[String] {
         &[]
     }
+
+    /// Features of clips of the task's own machine type, on an inference device; `progress` hears of clips done, from
+    /// any thread.
+    ///
+    /// # Errors
+    /// When the clips cannot be read or the device fails.
+    fn extract(
+        &self,
+        net: &Self::Net,
+        clips: &Sounds,
+        device: &Device,
+        progress: &(dyn Fn(u64) + Sync),
+    ) -> Result<Extracted<Self::Term>, Error>;
+
+    /// Names of all files that [`Judged::tables`] can have.
+    fn tables(&self) -> &'static [&'static str] {
+        &[]
+    }
+
+    /// The proxy metrics, the one that the study correlates first. `trained` is what [`FeatureTask::extract`] said of the
+    /// training clips.
+    ///
+    /// # Errors
+    /// When clips cannot be read or the device fails.
+    fn proxies(
+        &self,
+        net: &Self::Net,
+        held_out: &HeldOut<'_, Self::Term>,
+        trained: &Extracted<Self::Term>,
+        device: &Device,
+    ) -> Result<Judged, Error>;
+}
+
+/// One family's training. The loop in `train` knows no more of a family than this.
+pub trait ProxyTask: FeatureTask<Net: Module> + Sync {
+    /// The order of one epoch's examples.
+    type Order: Send + Sync;
+    /// One batch on the host.
+    type Batch: Send;
+
+    /// A network with fresh weights.
+    fn net(&self, init: Init<'_>) -> Self::Net;
 
     /// Batches in an epoch.
     fn batches(&self) -> usize;
@@ -271,37 +332,6 @@ pub trait ProxyTask: Sync {
     fn warning(&self, _epoch: usize, _signals: &[f64]) -> Option<String> {
         None
     }
-
-    /// Features of clips of the task's own machine type, on an inference device; `progress` hears of clips done, from
-    /// any thread.
-    ///
-    /// # Errors
-    /// When the clips cannot be read or the device fails.
-    fn extract(
-        &self,
-        net: &Self::Net,
-        clips: &Sounds,
-        device: &Device,
-        progress: &(dyn Fn(u64) + Sync),
-    ) -> Result<Extracted<Self::Term>, Error>;
-
-    /// Names of all files that [`Judged::tables`] can have.
-    fn tables(&self) -> &'static [&'static str] {
-        &[]
-    }
-
-    /// The proxy metrics, the one that the study correlates first. `trained` is what [`ProxyTask::extract`] said of the
-    /// training clips.
-    ///
-    /// # Errors
-    /// When clips cannot be read or the device fails.
-    fn proxies(
-        &self,
-        net: &Self::Net,
-        held_out: &HeldOut<'_, Self::Term>,
-        trained: &Extracted<Self::Term>,
-        device: &Device,
-    ) -> Result<Judged, Error>;
 }
 
 /// The host's copy of a tensor of any shape.

@@ -14,12 +14,12 @@ use serde::{Deserialize, Serialize};
 
 use super::source::make_cache;
 use super::{BadClip, Error, Source};
-use crate::audio::{self, ChannelChoice, WavFile, read_at_rate, read_wav, resample};
+use crate::audio::{self, ChannelChoice, WavFile, audible_samples, read_at_rate, read_wav_bytes, resample};
 use crate::config::OnBadClip;
 use crate::files::{self, Durability};
 
 /// Changed with the meaning or the form of what is cached.
-const FORMAT: u32 = 2;
+const FORMAT: u32 = 3;
 /// Clips checked between two looks at what was found: enough for every core.
 const CHUNK: usize = 256;
 
@@ -102,6 +102,31 @@ impl Waves {
         }
     }
 
+    /// The same set without the clips whose number of samples `fits` refuses: these are bad.
+    ///
+    /// # Errors
+    /// The first refusal, where bad clips are errors.
+    pub(crate) fn fitting(
+        &self,
+        on_bad_clip: OnBadClip,
+        fits: impl Fn(usize) -> Result<(), audio::Error>,
+    ) -> Result<Self, Error> {
+        let mut fitting = self.clone();
+        let Listing { clips, bad, .. } = &mut fitting.listing;
+        clips.clear();
+        for (n, clip) in self.clips().iter().enumerate() {
+            match fits(clip.samples).map_err(|error| error.in_file(&self.path(n))) {
+                Ok(()) => clips.push(clip.clone()),
+                Err(error) if on_bad_clip == OnBadClip::Skip => {
+                    bad.push(BadClip::new(clip.index, Path::new(&clip.path), &error));
+                }
+                Err(error) => return Err(Error::Clip(error)),
+            }
+        }
+        bad.sort_by_key(|clip| clip.index);
+        Ok(fitting)
+    }
+
     /// The same set with the clips of others below the same root behind its own.
     pub(crate) fn joined<'a>(&self, others: impl IntoIterator<Item = &'a Self>) -> Self {
         let mut all = self.clone();
@@ -151,6 +176,35 @@ impl Waves {
         Ok(samples)
     }
 
+    /// The content of the file of a clip of [`Waves::clips`].
+    ///
+    /// # Errors
+    /// When it was removed meanwhile.
+    pub fn read_file(&self, clip: usize) -> Result<Vec<u8>, audio::Error> {
+        let path = self.path(clip);
+        std::fs::read(&path).map_err(|cause| audio::Error::Read { path, cause })
+    }
+
+    /// As [`Waves::read`], from the content of the clip's file.
+    ///
+    /// # Errors
+    /// When it is not the clip that was checked.
+    pub fn decode(&self, clip: usize, content: &[u8]) -> Result<Vec<f32>, audio::Error> {
+        let path = self.path(clip);
+        let wave = read_wav_bytes(content, &path, self.listing.channel)?;
+        let samples = match wave.rate_hz == self.rate_hz() {
+            true => wave.samples,
+            false => resample(&wave.samples, wave.rate_hz, self.rate_hz()).map_err(|e| e.in_file(&path))?,
+        };
+        self.check_length(clip, &path, samples.len())?;
+        Ok(samples)
+    }
+
+    /// The channel of clips with several.
+    pub fn channel(&self) -> ChannelChoice {
+        self.listing.channel
+    }
+
     /// The samples of a clip of [`Waves::clips`] from `first_sample` on, as many as fill `out`; a clip that ends begins
     /// again. Of a file at the set's rate only the samples that are wanted are read; one at another rate is resampled
     /// whole.
@@ -184,7 +238,8 @@ impl Waves {
         Ok(())
     }
 
-    fn path(&self, clip: usize) -> PathBuf {
+    /// The file of a clip of [`Waves::clips`].
+    pub(crate) fn path(&self, clip: usize) -> PathBuf {
         self.root.join(&self.clips()[clip].path)
     }
 
@@ -241,7 +296,10 @@ fn load(path: &Path, source: &Source<'_>) -> Result<Listing, String> {
 fn check_all(source: &Source<'_>, request: &WavesRequest<'_>) -> Result<Listing, Error> {
     let (mut clips, mut bad) = (Vec::new(), Vec::new());
     for (chunk_index, chunk) in source.paths.chunks(CHUNK).enumerate() {
-        let found: Vec<_> = chunk.par_iter().map(|path| check(&source.root.join(path), request)).collect();
+        let found: Vec<_> = chunk
+            .par_iter()
+            .map(|path| audible_samples(&source.root.join(path), request.channel, request.rate_hz))
+            .collect();
         for (n, result) in found.into_iter().enumerate() {
             let index = chunk_index * CHUNK + n;
             match result {
@@ -265,27 +323,6 @@ fn check_all(source: &Source<'_>, request: &WavesRequest<'_>) -> Result<Listing,
         clips,
         bad,
     })
-}
-
-/// Number of samples at the wanted rate, or what is wrong with a clip.
-fn check(path: &Path, request: &WavesRequest<'_>) -> Result<usize, audio::Error> {
-    let wave = read_wav(path, request.channel)?;
-    // Before resampling, which makes edges of a constant.
-    if wave.samples.iter().all(|sample| *sample == wave.samples[0]) {
-        return Err(audio::Error::Silent { path: path.to_owned() });
-    }
-    let samples = match wave.rate_hz == request.rate_hz {
-        true => wave.samples,
-        false => resample(&wave.samples, wave.rate_hz, request.rate_hz).map_err(|e| e.in_file(path))?,
-    };
-    if samples.is_empty() {
-        return Err(audio::Error::Empty { path: path.to_owned() });
-    }
-    // Sums of the largest floats leave their range between two samples.
-    if let Some(sample) = samples.iter().position(|value| !value.is_finite()) {
-        return Err(audio::Error::NotFinite { path: path.to_owned(), sample, value: samples[sample] });
-    }
-    Ok(samples.len())
 }
 
 #[cfg(test)]

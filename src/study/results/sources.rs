@@ -131,9 +131,10 @@ impl Gathered {
                     ));
                 }
             }
+            let judged_by = measuring(&run.settings);
             let (first, of) =
-                settings.entry(run.family.clone()).or_insert_with(|| (run.settings.clone(), path.to_owned()));
-            if *first != run.settings {
+                settings.entry(run.family.clone()).or_insert_with(|| (judged_by.clone(), path.to_owned()));
+            if *first != judged_by {
                 self.warnings.push(format!(
                     "{} was judged with other [eval] settings than {}: their results do not compare",
                     path.display(),
@@ -147,6 +148,16 @@ impl Gathered {
             false => Err(Error::NotEvaluated { path: source.to_owned(), runs: folders.len() }.into()),
         }
     }
+}
+
+/// Settings that decide how something is measured. What is published of checkpoints is looked up, each by its own: one
+/// file has those of BEATs and another those of EAT.
+fn measuring(settings: &serde_json::Value) -> serde_json::Value {
+    let mut settings = settings.clone();
+    if let Some(table) = settings.as_object_mut() {
+        table.remove("pretrained");
+    }
+    settings
 }
 
 impl EvalFile {

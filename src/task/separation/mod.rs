@@ -19,8 +19,8 @@ use rand::Rng;
 
 use super::order::{EpochOrder, parts};
 use super::{
-    Error, Extracted, HeldOut, Interference, Judged, Proxy, ProxyTask, Sounds, Step, TrainingSet, Waves,
-    loaders,
+    Error, Extracted, FeatureTask, HeldOut, Interference, Judged, Proxy, ProxyTask, Sounds, Step,
+    TrainingSet, Waves, loaders,
 };
 use crate::config::{SeparationConfig, SeparationEvalConfig, SeparationLoss, TrainConfig};
 use crate::nn::cmgan::{Cmgan, Pass};
@@ -93,10 +93,8 @@ pub struct Batch {
 }
 
 impl ProxyTask for SeparationTask<'_> {
-    type Net = Cmgan;
     type Order = EpochOrder<usize>;
     type Batch = Batch;
-    type Term = ();
 
     fn net(&self, init: Init<'_>) -> Cmgan {
         Cmgan::new(self.config.size(), init)
@@ -174,6 +172,11 @@ impl ProxyTask for SeparationTask<'_> {
             )
         })
     }
+}
+
+impl FeatureTask for SeparationTask<'_> {
+    type Net = Cmgan;
+    type Term = ();
 
     fn extract(
         &self,

@@ -1,7 +1,7 @@
 //! Which clips are good, what is cached, and that a part of a clip is that part of the whole.
 
 use super::*;
-use crate::audio::{SampleFormat, write_wav};
+use crate::audio::{LOUDEST, SampleFormat, check_values, write_wav};
 use crate::config::DataConfig;
 use crate::dataset;
 
@@ -167,6 +167,27 @@ fn a_clip_that_resampling_makes_nothing_of_is_bad() {
     assert!(reasons[1].contains("inf"), "{reasons:?}");
 }
 
+#[test]
+fn a_clip_whose_power_no_front_end_can_hold_is_bad_by_name() {
+    let place = Place::new();
+    let mut loud = tone(2_000, 0);
+    loud[700] = -2e9;
+    place.write(1, &loud, 16_000);
+    let error = place.open(16_000, ChannelChoice::First, OnBadClip::Error).unwrap_err().to_string();
+    assert!(error.contains("0001.wav") && error.contains("sample 700 is -2000000000"), "{error}");
+    let (opened, _) = place.open(16_000, ChannelChoice::First, OnBadClip::Skip).unwrap();
+    assert_eq!(opened.bad().iter().map(|bad| bad.index).collect::<Vec<_>>(), [1]);
+    // The loudest that are taken have images.
+    let most = vec![LOUDEST; 2_000].into_iter().enumerate().map(|(n, x)| if n % 2 == 0 { x } else { -x });
+    let most: Vec<f32> = most.collect();
+    assert!(check_values(&place.path(1), &most).is_ok());
+    for spec in [audio::KaldiSpec::beats(), audio::KaldiSpec::eat()] {
+        let bank = audio::KaldiBank::new(spec);
+        let mut image = vec![0.0; bank.frames(most.len()) * audio::KALDI_BANDS];
+        bank.compute_into(&most, &mut audio::KaldiScratch::default(), &mut image).unwrap();
+    }
+}
+
 /// A clip's samples from `first` on, a clip that ends beginning again.
 fn expected(whole: &[f32], first: usize, count: usize) -> Vec<f32> {
     (first..first + count).map(|at| whole[at % whole.len()]).collect()
@@ -284,4 +305,37 @@ fn sets_are_joined_one_behind_the_other() {
     assert_eq!(joined.read(3).unwrap(), opened.read(1).unwrap());
     assert_ne!(joined.fingerprint(), opened.fingerprint());
     assert_eq!(opened.joined([]).fingerprint(), opened.fingerprint());
+}
+
+#[test]
+fn a_file_s_content_is_the_clip_that_is_read() {
+    let place = Place::new();
+    place.write(1, &tone(700, 1), 22_050);
+    let waves = place.opened();
+    for clip in 0..3 {
+        let content = waves.read_file(clip).unwrap();
+        assert_eq!(waves.decode(clip, &content).unwrap(), waves.read(clip).unwrap());
+    }
+    // Another clip's content has another length.
+    let other = waves.read_file(0).unwrap();
+    assert!(matches!(
+        waves.decode(2, &other),
+        Err(audio::Error::Changed { found: 2_000, expected: 1_000, .. })
+    ));
+}
+
+#[test]
+fn clips_that_do_not_fit_are_bad() {
+    let waves = Place::new().opened();
+    let fits = |samples: usize| match samples >= 1_000 {
+        true => Ok(()),
+        false => Err(audio::Error::TooShort { samples, needed: 1_000, reason: "a test".into() }),
+    };
+    let fitting = waves.fitting(OnBadClip::Skip, fits).unwrap();
+    assert_eq!(fitting.clips().iter().map(|clip| clip.index).collect::<Vec<_>>(), [0, 2]);
+    let bad = &fitting.bad()[0];
+    assert_eq!((fitting.bad().len(), bad.index), (1, 1));
+    assert!(bad.reason.contains("0001.wav") && bad.reason.contains("500 samples"), "{}", bad.reason);
+    let refused = waves.fitting(OnBadClip::Error, fits).unwrap_err().to_string();
+    assert!(refused.contains("0001.wav") && refused.contains("on_bad_clip"), "{refused}");
 }
