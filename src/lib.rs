@@ -12,6 +12,7 @@
 
 pub mod csv_lines;
 pub mod files;
+pub mod npy;
 pub mod process;
 pub mod rng;
 

@@ -1,7 +1,9 @@
 //! `asdbench eval`: judge trained runs.
 
+mod labels;
+
 use std::collections::HashSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 
@@ -14,7 +16,7 @@ use crate::study::{Error, Evaluation, Judge};
 /// Arguments of `asdbench eval`.
 #[derive(Args, Debug)]
 pub struct EvalArgs {
-    /// A run's folder, or any folder above some runs
+    /// A run's folder, or any folder above some runs; with --labels, a checkpoint file too
     #[arg(required = true, value_name = "RUN")]
     runs: Vec<PathBuf>,
     /// Change how the runs are judged or where the data are: eval.*, data.root, data.interference
@@ -24,11 +26,22 @@ pub struct EvalArgs {
     #[arg(long, value_name = "DIR")]
     submission: Option<PathBuf>,
     #[command(flatten)]
+    labels: labels::LabelOptions,
+    #[command(flatten)]
     device: DeviceOption,
 }
 
 /// Evaluate every run; one that fails leaves the others.
 pub fn run(args: &EvalArgs, context: &Context) -> Result<(), Failure> {
+    if let Some(labels) = &args.labels.labels {
+        let device = device::open(args.device.device)?;
+        return labels::run((labels, &args.labels), &args.runs, &device, context);
+    }
+    if args.labels.are_given() {
+        return Err(Failure::Usage(
+            "--frames, --batch, --channel, --on-bad-clip and --precision go with --labels; a run has its own, in its configuration",
+        ));
+    }
     let mut folders = Vec::new();
     for above in &args.runs {
         folders.extend(RunFolder::find(above).map_err(Error::from)?);
@@ -45,34 +58,44 @@ pub fn run(args: &EvalArgs, context: &Context) -> Result<(), Failure> {
         match judge.evaluate(folder) {
             Ok(one) => evaluated.push(one),
             Err(error) => {
-                if folders.len() > 1 {
-                    context.ui.warn(&format!("{} failed: {error}", folder.path().display()));
-                }
-                failures.push((folder, error));
+                warn(folder.path(), &error, folders.len(), context);
+                failures.push((folder.path(), error));
             }
         }
     }
     if !evaluated.is_empty() || context.format == Format::Json {
         print(&evaluated, &failures, context)?;
     }
+    ended(failures, folders.len())
+}
+
+/// Say at once that one of several failed.
+fn warn(path: &Path, error: &Error, all: usize, context: &Context) {
+    if all > 1 {
+        context.ui.warn(&format!("{} failed: {error}", path.display()));
+    }
+}
+
+/// How a command ends that failed for some of `all` things.
+fn ended(mut failures: Vec<(&Path, Error)>, all: usize) -> Result<(), Failure> {
     match failures.len() {
         0 => Ok(()),
-        failed if failed == folders.len() => Err(failures.swap_remove(0).1.into()),
+        failed if failed == all => Err(failures.swap_remove(0).1.into()),
         failed => {
-            let line =
-                |(folder, error): &(&RunFolder, Error)| format!("  {}: {error}", folder.path().display());
+            let line = |(path, error): &(&Path, Error)| format!("  {}: {error}", path.display());
             let list = failures.iter().map(line).collect::<Vec<_>>().join("\n");
-            Err(Failure::Runs { failed, all: folders.len(), list })
+            Err(Failure::Runs { failed, all, list })
         }
     }
 }
 
+/// One entry of a document's `failed`.
+fn failed_entry(path: &Path, error: &Error) -> serde_json::Value {
+    serde_json::json!({ "path": path.to_string_lossy(), "why": error.to_string() })
+}
+
 /// Print evaluations as a table or a document.
-fn print(
-    evaluated: &[Evaluation],
-    failures: &[(&RunFolder, Error)],
-    context: &Context,
-) -> Result<(), Failure> {
+fn print(evaluated: &[Evaluation], failures: &[(&Path, Error)], context: &Context) -> Result<(), Failure> {
     let sense =
         |e: &Evaluation| if e.proxy.higher_is_better { "higher is better" } else { "lower is better" };
     let titled = |e: &Evaluation| format!("{} ({})", e.proxy.name, sense(e));
@@ -130,7 +153,7 @@ fn print(
     }
     let mut document = serde_json::json!({ "schema": 1, "runs": evaluated });
     if !failures.is_empty() {
-        let one = |(folder, error): &(&RunFolder, Error)| serde_json::json!({ "path": folder.path().to_string_lossy(), "why": error.to_string() });
+        let one = |(path, error): &(&Path, Error)| failed_entry(path, error);
         document["failed"] = failures.iter().map(one).collect();
     }
     context.print(|out| report::print(out, context.format, &table, &document))

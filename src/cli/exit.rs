@@ -3,6 +3,7 @@
 use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
 
+use crate::study::pretrained;
 use crate::{config, dataset, device, official, study, task, train};
 
 /// Why a command failed.
@@ -17,6 +18,9 @@ pub enum Failure {
     /// Score and decision files.
     #[error(transparent)]
     Official(#[from] official::Error),
+    /// Options that do not go together, where the parser cannot tell.
+    #[error("{0}")]
+    Usage(&'static str),
     /// Standard output.
     #[error("failed to write to standard output: {0}")]
     Output(io::Error),
@@ -73,6 +77,7 @@ impl Failure {
     pub fn code(&self) -> u8 {
         match self {
             Self::Output(_) | Self::Config(config::Error::Output(_)) => INTERNAL,
+            Self::Usage(_) => USAGE,
             Self::Config(_) => CONFIG,
             Self::Runs { .. } => PART,
             Self::Official(_) => DATA,
@@ -104,11 +109,9 @@ fn study_code(error: &study::Error) -> u8 {
     use study::Error;
     match error {
         Error::Config(_) | Error::ChangedTraining(_) => CONFIG,
-        Error::Training(train::Error::Device(_) | train::Error::Precision(_))
-        | Error::Task(task::Error::Device(_))
-        | Error::Device(_) => DEVICE,
+        Error::Training(train::Error::Device(_) | train::Error::Precision(_)) | Error::Device(_) => DEVICE,
+        Error::Task(error) | Error::Training(train::Error::Task(error)) => task_code(error),
         Error::File(_)
-        | Error::Task(task::Error::File(_) | task::Error::Fault(_))
         | Error::Training(
             train::Error::File(_) | train::Error::Weights(_) | train::Error::Checkpoint { .. },
         )
@@ -117,11 +120,6 @@ fn study_code(error: &study::Error) -> u8 {
         Error::Training(train::Error::Diverged { .. } | train::Error::Overflow) => CONFIG,
         Error::Data(dataset::Error::SynthValue { .. }) => USAGE,
         Error::Data(dataset::Error::Files(_)) => INTERNAL,
-        Error::Training(train::Error::Task(error)) => match error {
-            task::Error::File(_) | task::Error::Fault(_) => INTERNAL,
-            task::Error::Device(_) => DEVICE,
-            _ => DATA,
-        },
         Error::Data(_)
         | Error::Results(_)
         | Error::Compare(_)
@@ -129,7 +127,6 @@ fn study_code(error: &study::Error) -> u8 {
         | Error::NoSubmission(_)
         | Error::LeftOut { .. }
         | Error::Problems { .. }
-        | Error::Task(_)
         | Error::Run(_)
         | Error::Weights { .. }
         | Error::Score(_)
@@ -138,6 +135,36 @@ fn study_code(error: &study::Error) -> u8 {
         | Error::SeveralRuns { .. }
         | Error::TargetLength { .. }
         | Error::OneClass { .. } => DATA,
+        Error::Pretrained(error) => pretrained_code(error),
         Error::Interrupted => INTERRUPTED,
+    }
+}
+
+fn task_code(error: &task::Error) -> u8 {
+    match error {
+        task::Error::File(_) | task::Error::Fault(_) => INTERNAL,
+        task::Error::Device(_) | task::Error::Precision(_) => DEVICE,
+        task::Error::Setting(_) => CONFIG,
+        _ => DATA,
+    }
+}
+
+fn pretrained_code(error: &pretrained::Error) -> u8 {
+    use pretrained::Error;
+    match error {
+        Error::Unlike { .. } => INTERNAL,
+        Error::Precision(_) => DEVICE,
+        Error::Option(_) => USAGE,
+        Error::Read(_)
+        | Error::Checkpoint { .. }
+        | Error::Output { .. }
+        | Error::Family { .. }
+        | Error::BadClip(_)
+        | Error::NoClip { .. }
+        | Error::Labels(_)
+        | Error::NoClasses(_)
+        | Error::Classes { .. }
+        | Error::Missing { .. }
+        | Error::Twice { .. } => DATA,
     }
 }

@@ -8,6 +8,9 @@ mod demo;
 mod devices;
 mod eval;
 mod exit;
+mod extract;
+mod import;
+mod listening;
 mod preview_augment;
 mod score;
 mod separate;
@@ -74,6 +77,10 @@ enum Command {
     Score(score::ScoreArgs),
     /// Paired difference of two systems, with its interval
     Compare(compare::CompareArgs),
+    /// Describe a checkpoint of BEATs, EAT, CED or a ResNet; -o converts it to safetensors
+    Import(import::ImportArgs),
+    /// Embeddings of WAV files from a pre-trained encoder, as a .npz file
+    Extract(extract::ExtractArgs),
     /// The whole way on synthetic machines, in minutes, on the CPU
     Demo(demo::DemoArgs),
     /// List what can compute here, and which one `auto` takes
@@ -107,6 +114,8 @@ struct DeviceOption {
 /// What every command gets beside its own arguments.
 struct Context {
     format: Format,
+    /// How often `-v` was given.
+    verbose: u8,
     ui: Ui,
 }
 
@@ -129,8 +138,11 @@ pub fn main() -> ExitCode {
             return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
         }
     };
-    let context =
-        Context { format: cli.common.format, ui: Ui::new(cli.common.quiet, !cli.common.no_progress) };
+    let context = Context {
+        format: cli.common.format,
+        verbose: cli.common.verbose,
+        ui: Ui::new(cli.common.quiet, !cli.common.no_progress),
+    };
     log(&cli.common, &context.ui);
     // Before any matrix product: OpenBLAS's own threads would fight with rayon's, and their number change the bits.
     crate::linalg::use_one_blas_thread();
@@ -150,6 +162,8 @@ fn run(command: &Command, context: &Context) -> Result<(), Failure> {
         Command::Correlate(args) => correlate::run(args, context),
         Command::Score(args) => score::run(args, context),
         Command::Compare(args) => compare::run(args, context),
+        Command::Import(args) => import::run(args, context),
+        Command::Extract(args) => extract::run(args, context),
         Command::Demo(args) => demo::run(args, context),
         Command::Devices(args) => devices::run(args, context),
         Command::Config(args) => config::run(args, context),

@@ -155,7 +155,11 @@ fn plan(trials: &[Trial], recordings: &Recordings<'_>, context: &Context) -> Res
             seed: trial.seed,
             state: trial.state(recordings)?,
             clips: recordings.training_clips(&trial.machine)?,
-            epochs: trial.experiment.train.epochs,
+            epochs: if trial.experiment.task.pretrained().is_some() {
+                0
+            } else {
+                trial.experiment.train.epochs
+            },
         };
         let state = format!("{:?}", one.state).to_lowercase();
         let numbers = [one.clips.to_string(), one.epochs.to_string(), one.path.clone()];
