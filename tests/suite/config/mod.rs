@@ -2,6 +2,7 @@
 
 mod command;
 mod layers;
+mod pretrained;
 mod random;
 mod refusals;
 mod separation;

@@ -2,7 +2,6 @@
 //! formulas of Wang and Isola. Tolerances are those of the folders' READMEs; sizes, settings and case names are read from
 //! the files.
 
-use std::fs;
 use std::path::Path;
 
 use asdbench::metric::{
@@ -13,7 +12,7 @@ use ndarray::{Array1, Array2};
 use ndarray_npy::read_npy;
 use serde_json::Value;
 
-use super::{folder, report};
+use super::{folder, json, report};
 
 /// Both sides are f64 with a handful of roundings.
 const COUNTED: f64 = 1e-12;
@@ -25,11 +24,6 @@ const SI_SDR_F64: f64 = 0.01;
 const SI_SDR_F32: f64 = 0.02;
 /// Above this many dB only epsilon and rounding are left, which the README says not to compare.
 const SI_SDR_CLEAN: f64 = 60.0;
-
-fn json(path: &Path) -> Value {
-    let text = fs::read_to_string(path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
-    serde_json::from_str(&text).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
-}
 
 fn list(value: &Value) -> &[Value] {
     value.as_array().unwrap_or_else(|| panic!("{value} is no list"))

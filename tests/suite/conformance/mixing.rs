@@ -1,7 +1,6 @@
 //! The mixing cases of `conformance/signal`, and the gradient of the separation loss. Tolerances are the README's; sizes,
 //! ratios and case names are read from the files.
 
-use std::fs;
 use std::path::Path;
 
 use asdbench::audio::{ChannelChoice, mix, noise_gain, read_wav};
@@ -10,19 +9,13 @@ use asdbench::nn::loss;
 use burn::tensor::{Device, Tensor, TensorData};
 use ndarray::Array1;
 use ndarray_npy::read_npy;
-use serde_json::Value;
 
-use super::{files_ending, folder, matrix, report};
+use super::{files_ending, folder, json, matrix, report};
 
 /// Relative, of gains, levels and decibels.
 const MIXING: f64 = 1e-5;
 /// Relative, of gradients.
 const GRADIENT: f64 = 1e-3;
-
-fn json(path: &Path) -> Value {
-    let text = fs::read_to_string(path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
-    serde_json::from_str(&text).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
-}
 
 fn array(path: &Path) -> Vec<f32> {
     let array: Array1<f32> = read_npy(path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));

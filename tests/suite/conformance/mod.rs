@@ -4,11 +4,16 @@
 //! `../shared/conformance` beside the checkout, else in the small copy under `tests/fixtures`.
 //! Every size, rate and setting is read from the files: any folder of the same layout does.
 
+mod beats;
+mod ced;
 mod checkpoints;
 mod cmgan;
+mod eat;
+mod front_ends;
 mod metrics;
 mod mixing;
 mod official;
+mod procedural;
 mod resnet;
 mod signal;
 mod stats;
@@ -42,6 +47,26 @@ pub fn folder(name: &str) -> Option<PathBuf> {
         let _ = std::io::stderr().write_all(skipped.as_bytes());
     }
     found
+}
+
+/// A file of a reference folder. Nothing, which is said on the terminal, where the small copy under `tests/fixtures` is
+/// without it; anywhere else it must be there.
+pub fn part(folder: &Path, name: &str) -> Option<PathBuf> {
+    let path = folder.join(name);
+    let copy = folder.parent().is_some_and(|root| root.ends_with("tests/fixtures"));
+    if copy && !path.exists() {
+        let skipped = format!("SKIPPED: `{}` is in no plain clone\n", path.display());
+        let _ = std::io::stderr().write_all(skipped.as_bytes());
+        return None;
+    }
+    assert!(path.exists(), "{} is missing", path.display());
+    Some(path)
+}
+
+/// A JSON file.
+pub fn json(path: &Path) -> serde_json::Value {
+    let text = std::fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    serde_json::from_str(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
 /// Says how far from the reference a passing comparison was; shown with `--nocapture`.

@@ -2,8 +2,6 @@
 //! Shapes, depths, widths, salts and constants are read from the files.
 
 use std::collections::BTreeMap;
-use std::fs;
-use std::path::Path;
 
 use asdbench::nn::arcface::{ArcFace, ArcFaceSize};
 use asdbench::nn::import::Checkpoint;
@@ -17,21 +15,16 @@ use burn::tensor::{Device, Int, Tensor};
 use ndarray::{Array1, ArrayD};
 use ndarray_npy::read_npy;
 use safetensors::tensor::{Dtype, TensorView};
-use serde_json::Value;
 
+use super::procedural::procedural;
 use super::tensors::{array, gradients_by_name, host, state, tensor, worst};
-use super::{files_ending, folder, report};
+use super::{files_ending, folder, json, report};
 
 /// The README's tolerances.
 const FORWARD: f64 = 1e-3;
 const SLIM: f64 = 2e-3;
 const LOSS: f64 = 1e-6;
 const LOSS_GRADIENT: f64 = 1e-4;
-
-fn json(path: &Path) -> Value {
-    let text = fs::read_to_string(path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
-    serde_json::from_str(&text).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
-}
 
 #[test]
 fn blocks_are_torchvisions_in_both_modes_with_their_gradients() {
@@ -163,39 +156,6 @@ fn slim_networks_load_from_pt_files() {
             assert_eq!(written[parameter], value.to_f32().unwrap(), "{name}: {parameter}");
         }
     }
-}
-
-fn fnv1a64(text: &str) -> u64 {
-    text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
-    })
-}
-
-fn splitmix64(x: u64) -> u64 {
-    let z = x.wrapping_add(0x9E37_79B9_7F4A_7C15);
-    let z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-    let z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-    z ^ (z >> 31)
-}
-
-/// A tensor's made-up values, by the README's rule.
-fn procedural(key: &str, shape: &[usize], salt: u64, gain: f64) -> Vec<f32> {
-    let fan_in: usize = shape.iter().skip(1).product();
-    let base = fnv1a64(key) ^ salt;
-    let value = |index: u64| {
-        let u = (splitmix64(base.wrapping_add(index)) >> 40) as f64 / f64::from(1 << 24);
-        let c = 2.0 * u - 1.0;
-        if key.ends_with("running_var") {
-            1.0 + 0.5 * u
-        } else if key.ends_with("running_mean") || key.ends_with("bias") {
-            0.1 * c
-        } else if shape.len() <= 1 {
-            1.0 + 0.1 * c
-        } else {
-            c * (gain / fan_in as f64).sqrt()
-        }
-    };
-    (0..shape.iter().product::<usize>() as u64).map(|index| value(index) as f32).collect()
 }
 
 #[test]

@@ -1,7 +1,6 @@
 //! `conformance/stats`: rank correlation, covariance estimators and logistic regression against SciPy and scikit-learn.
 //! Tolerances are those of the folder's README; sizes, settings and case names are read from its files.
 
-use std::fs;
 use std::path::Path;
 
 use asdbench::linalg::{Estimator, Gaussian, moments};
@@ -12,12 +11,7 @@ use ndarray::{Array, Array1, Array2, Dimension};
 use ndarray_npy::{ReadableElement, read_npy};
 use serde_json::Value;
 
-use super::{files_ending, folder, report};
-
-fn json(path: &Path) -> Value {
-    let text = fs::read_to_string(path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
-    serde_json::from_str(&text).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
-}
+use super::{files_ending, folder, json, report};
 
 fn numbers(value: &Value) -> Vec<f64> {
     let list = value.as_array().unwrap_or_else(|| panic!("{value} is no list"));
