@@ -1,11 +1,13 @@
 //! Where results come from: results CSVs and folders of runs.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
+use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use super::{Detection, Error, Origin, ResultRow, check, read_csv};
+use super::planned::against_plans;
+use super::{Detection, Error, Origin, PlannedStudy, ResultRow, check, read_csv};
 use crate::run::{self, RunFolder, Status};
 use crate::study;
 use crate::task::Proxy;
@@ -15,10 +17,12 @@ use crate::task::Proxy;
 pub struct Gathered {
     /// In the order of the sources; checked against one another.
     pub rows: Vec<ResultRow>,
-    /// Runs that have no results yet.
+    /// Runs that have no results yet, and those that a sweep plans and nobody has begun.
     pub left_out: Vec<LeftOut>,
     /// What makes the results hard to compare, for people.
     pub warnings: Vec<String>,
+    /// The sweeps that the runs belong to, and how far they have come.
+    pub planned: Vec<PlannedStudy>,
 }
 
 /// A run without results.
@@ -26,8 +30,26 @@ pub struct Gathered {
 pub struct LeftOut {
     /// Its folder.
     pub path: PathBuf,
+    /// Where it stands.
+    pub state: Standing,
     /// Why, and what to do.
     pub why: String,
+}
+
+/// Where a run without results stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Standing {
+    /// It ended by an error.
+    Failed,
+    /// The user stopped it.
+    Interrupted,
+    /// A process works on it, or was killed while it did.
+    Running,
+    /// Trained, and not judged.
+    NotEvaluated,
+    /// Nobody has begun it.
+    NeverStarted,
 }
 
 /// What is read of an `eval.json`: the keys that are promised to scripts, so that files of other versions do too.
@@ -38,6 +60,8 @@ struct EvalFile {
     machine: String,
     seed: u64,
     proxy: Proxy,
+    #[serde(default)]
+    other_proxies: Vec<Proxy>,
     linear_probe: ProbeAucs,
     mahalanobis: Auc,
     /// `[eval]` as it was used.
@@ -45,6 +69,16 @@ struct EvalFile {
     settings: serde_json::Value,
     #[serde(default)]
     test_fingerprint: Option<String>,
+}
+
+impl EvalFile {
+    fn of(&self, which: Detection) -> &Auc {
+        match which {
+            Detection::InDomainLp => &self.linear_probe.in_domain,
+            Detection::OutDomainLp => &self.linear_probe.out_domain,
+            Detection::Mahalanobis => &self.mahalanobis,
+        }
+    }
 }
 
 #[derive(Deserialize)]
@@ -56,98 +90,164 @@ struct ProbeAucs {
 #[derive(Deserialize)]
 struct Auc {
     auc: Option<f64>,
+    #[serde(default)]
+    sections: BTreeMap<String, Option<f64>>,
 }
 
 /// The results of all sources: a file is a results CSV, a folder is that of a run or is above some runs.
 ///
-/// A run that is not evaluated is left out and named. A run that several sources lead to counts once.
+/// A run that is not evaluated is left out and named, and so is one that a sweep's plan has and nobody has begun. A run that
+/// several sources lead to counts once.
 ///
 /// # Errors
 /// A source that is not there or holds no results, a damaged file, rows that contradict one another.
 pub fn gather(sources: &[PathBuf]) -> Result<Gathered, study::Error> {
-    let mut gathered = Gathered { rows: Vec::new(), left_out: Vec::new(), warnings: Vec::new() };
-    let (mut seen, mut settings, mut tests) = (HashSet::new(), HashMap::new(), HashMap::new());
+    let mut gathered =
+        Gathered { rows: Vec::new(), left_out: Vec::new(), warnings: Vec::new(), planned: Vec::new() };
+    let mut known = Known::default();
     for source in sources {
         if source.is_file() {
             gathered.rows.extend(read_csv(source)?);
         } else if source.is_dir() {
-            gathered.add_runs(source, &mut seen, &mut settings, &mut tests)?;
+            gathered.add_runs(source, &mut known)?;
         } else {
             return Err(Error::NoSource(source.clone()).into());
         }
     }
     check(&gathered.rows)?;
+    let folders: Vec<&Path> = sources.iter().map(PathBuf::as_path).filter(|source| source.is_dir()).collect();
+    let (planned, missing) = against_plans(&folders, &known.seen, &gathered.rows, &gathered.left_out)?;
+    gathered.planned = planned;
+    gathered.left_out.extend(missing);
     let mixed = mixed_units(&gathered.rows);
     gathered.warnings.extend(mixed);
     Ok(gathered)
 }
 
+/// What the runs that were read so far say.
+#[derive(Default)]
+struct Known {
+    /// Their folders.
+    seen: HashSet<PathBuf>,
+    /// The first settings of every family, and the run that has them.
+    settings: HashMap<String, (serde_json::Value, PathBuf)>,
+    /// The first test clips of every machine, and the run that has them.
+    tests: HashMap<String, (String, PathBuf)>,
+    /// Sections whose lack of an AUC was said: of which machine, by which metric.
+    gaps: HashSet<(String, &'static str, String)>,
+}
+
+/// What a run's folder holds.
+enum Found {
+    Results(Box<EvalFile>),
+    Nothing(LeftOut),
+}
+
 impl Gathered {
-    /// `settings` are the first ones of every family, `tests` the first test clips of every machine, and the run that
-    /// has them.
-    fn add_runs(
-        &mut self,
-        source: &Path,
-        seen: &mut HashSet<PathBuf>,
-        settings: &mut HashMap<String, (serde_json::Value, PathBuf)>,
-        tests: &mut HashMap<String, (String, PathBuf)>,
-    ) -> Result<(), study::Error> {
+    fn add_runs(&mut self, source: &Path, known: &mut Known) -> Result<(), study::Error> {
         let folders = RunFolder::find(source)?;
-        let mut judged = false;
-        for folder in &folders {
+        // One run may be named in several ways: `runs`, `./runs`, a link to it.
+        let new = |folder: &&RunFolder| {
             let path = folder.path();
-            let file = folder.file("eval.json");
-            if !file.exists() {
-                self.left_out.push(LeftOut { path: path.to_owned(), why: why_without_results(folder)? });
-                continue;
-            }
-            judged = true;
-            // Trained anew, or damaged, since it was judged.
-            if !matches!(folder.status()?, None | Some(Status::Done)) {
-                self.left_out.push(LeftOut { path: path.to_owned(), why: why_without_results(folder)? });
-                continue;
-            }
-            // One run may be named in several ways: `runs`, `./runs`, a link to it.
-            if !seen.insert(path.canonicalize().unwrap_or_else(|_| path.to_owned())) {
-                continue;
-            }
-            let run: EvalFile = folder.read_json("eval.json").map_err(|error| match error {
-                // Training it again would be much ado: judging it again is enough.
-                run::Error::Damaged { path, why } => Error::Invalid {
-                    origin: Origin::file(&path),
-                    why: format!("the file is damaged ({why}); run `asdbench eval` on this run again"),
-                }
-                .into(),
-                other => study::Error::from(other),
-            })?;
-            if let Some(found) = &run.test_fingerprint {
-                let first =
-                    tests.entry(run.machine.clone()).or_insert_with(|| (found.clone(), path.to_owned()));
-                if first.0 != *found {
-                    self.warnings.push(format!(
-                        "{} was judged on other test clips than {}: their results do not compare",
-                        path.display(),
-                        first.1.display()
-                    ));
+            known.seen.insert(path.canonicalize().unwrap_or_else(|_| path.to_owned()))
+        };
+        let own: Vec<&RunFolder> = folders.iter().filter(new).collect();
+        let found: Result<Vec<Found>, study::Error> = own.par_iter().map(|folder| look(folder)).collect();
+        let (mut rows, mut left_out) = (Vec::new(), Vec::new());
+        for (folder, found) in own.iter().zip(found?) {
+            match found {
+                Found::Nothing(run) => left_out.push(run),
+                Found::Results(run) => {
+                    self.warnings.extend(known.contradictions(&run, folder.path()));
+                    self.warnings.extend(known.partial_means(&run, folder.path()));
+                    rows.push(run.row(&folder.file("eval.json"))?);
                 }
             }
-            let judged_by = measuring(&run.settings);
-            let (first, of) =
-                settings.entry(run.family.clone()).or_insert_with(|| (judged_by.clone(), path.to_owned()));
-            if *first != judged_by {
-                self.warnings.push(format!(
-                    "{} was judged with other [eval] settings than {}: their results do not compare",
-                    path.display(),
-                    of.display()
-                ));
-            }
-            self.rows.push(run.row(&file)?);
         }
+        let judged = !rows.is_empty() || own.len() < folders.len();
+        self.rows.extend(rows);
+        self.left_out.extend(left_out);
         match judged {
             true => Ok(()),
             false => Err(Error::NotEvaluated { path: source.to_owned(), runs: folders.len() }.into()),
         }
     }
+}
+
+impl Known {
+    /// Why a run's results do not compare with those of an earlier one.
+    fn contradictions(&mut self, run: &EvalFile, path: &Path) -> Vec<String> {
+        let mut warnings = Vec::new();
+        if let Some(found) = &run.test_fingerprint {
+            let first =
+                self.tests.entry(run.machine.clone()).or_insert_with(|| (found.clone(), path.to_owned()));
+            if first.0 != *found {
+                warnings.push(format!(
+                    "{} was judged on other test clips than {}: their results do not compare",
+                    path.display(),
+                    first.1.display()
+                ));
+            }
+        }
+        let judged_by = measuring(&run.settings);
+        let (first, of) =
+            self.settings.entry(run.family.clone()).or_insert_with(|| (judged_by.clone(), path.to_owned()));
+        if *first != judged_by {
+            warnings.push(format!(
+                "{} was judged with other [eval] settings than {}: their results do not compare",
+                path.display(),
+                of.display()
+            ));
+        }
+        warnings
+    }
+}
+
+impl Known {
+    /// Which of a run's AUCs are means over some of its machine's sections, each machine, metric and section once.
+    fn partial_means(&mut self, run: &EvalFile, path: &Path) -> Vec<String> {
+        let mut warnings = Vec::new();
+        for which in Detection::ALL {
+            let of = run.of(which);
+            let without = of.sections.iter().filter(|(_, auc)| auc.is_none()).map(|(section, _)| section);
+            let new: Vec<&str> = without
+                .filter(|_| of.auc.is_some())
+                .filter(|section| self.gaps.insert((run.machine.clone(), which.label(), (*section).clone())))
+                .map(String::as_str)
+                .collect();
+            if !new.is_empty() {
+                warnings.push(format!(
+                    "{}: the {} AUC of machine `{}` is a mean without section {}, which has none; eval.json says why",
+                    path.display(),
+                    which.label(),
+                    run.machine,
+                    new.join(", ")
+                ));
+            }
+        }
+        warnings
+    }
+}
+
+/// The results of one run.
+fn look(folder: &RunFolder) -> Result<Found, study::Error> {
+    // Trained anew, or damaged, since it was judged.
+    let trained = matches!(folder.status()?, None | Some(Status::Done));
+    if !trained || !folder.file("eval.json").exists() {
+        let path = folder.path().to_owned();
+        let (state, why) = why_without_results(folder)?;
+        return Ok(Found::Nothing(LeftOut { path, state, why }));
+    }
+    let run = folder.read_json("eval.json").map_err(|error| match error {
+        // Training it again would be much ado: judging it again is enough.
+        run::Error::Damaged { path, why } => Error::Invalid {
+            origin: Origin::file(&path),
+            why: format!("the file is damaged ({why}); run `asdbench eval` on this run again"),
+        }
+        .into(),
+        other => study::Error::from(other),
+    })?;
+    Ok(Found::Results(Box::new(run)))
 }
 
 /// Settings that decide how something is measured. What is published of checkpoints is looked up, each by its own: one
@@ -170,7 +270,9 @@ impl EvalFile {
             seed: Some(self.seed),
             proxy_name: self.proxy.name,
             proxy: self.proxy.value,
+            proxy_why: self.proxy.why,
             higher_is_better: self.proxy.higher_is_better,
+            other_proxies: self.other_proxies,
             in_domain_lp: self.linear_probe.in_domain.auc,
             out_domain_lp: self.linear_probe.out_domain.auc,
             mahalanobis: self.mahalanobis.auc,
@@ -183,12 +285,24 @@ impl EvalFile {
     }
 }
 
-fn why_without_results(folder: &RunFolder) -> Result<String, study::Error> {
+fn why_without_results(folder: &RunFolder) -> Result<(Standing, String), study::Error> {
     let path = folder.path().display();
     Ok(match folder.status()? {
-        Some(Status::Done) => format!("it is not evaluated; judge it with `asdbench eval {path}`"),
-        Some(status) => format!("it is not trained to its end ({status})"),
-        None => "it was not begun".into(),
+        Some(Status::Done) => {
+            (Standing::NotEvaluated, format!("it is not evaluated; judge it with `asdbench eval {path}`"))
+        }
+        Some(Status::Failed(reason)) => {
+            let reason = reason.lines().next().unwrap_or_default().to_owned();
+            let reason = if reason.is_empty() { reason } else { format!(": {reason}") };
+            (Standing::Failed, format!("it is not trained to its end (failed{reason})"))
+        }
+        Some(Status::Interrupted) => {
+            (Standing::Interrupted, "it is not trained to its end (interrupted)".into())
+        }
+        Some(Status::Running) => {
+            (Standing::Running, "it is not trained to its end (running, or killed while it was)".into())
+        }
+        None => (Standing::NeverStarted, "it was not begun".into()),
     })
 }
 
@@ -281,6 +395,35 @@ mod tests {
         let [settings, units] = &found.warnings[..] else { panic!("{:?}", found.warnings) };
         assert!(settings.contains("seed-1 was judged with other [eval] settings"), "{settings}");
         assert!(units.contains("in_domain_lp") && units.contains("line 2"), "{units}");
+    }
+
+    #[test]
+    fn a_mean_over_some_sections_is_said_once() {
+        let auc = |auc, sections: &[(&str, Option<f64>)]| Auc {
+            auc,
+            sections: sections.iter().map(|(name, auc)| ((*name).to_owned(), *auc)).collect(),
+        };
+        let whole = || auc(Some(0.5), &[("00", Some(0.25)), ("01", Some(0.75))]);
+        let of = |mahalanobis| EvalFile {
+            family: "f".into(),
+            config: "c".into(),
+            machine: "fan".into(),
+            seed: 0,
+            proxy: Proxy::new("mae", Ok(0.5), false),
+            other_proxies: Vec::new(),
+            linear_probe: ProbeAucs { in_domain: whole(), out_domain: auc(None, &[("00", None)]) },
+            mahalanobis,
+            settings: serde_json::Value::Null,
+            test_fingerprint: None,
+        };
+        let mut known = Known::default();
+        assert!(known.partial_means(&of(whole()), Path::new("a")).is_empty());
+        let partial = || of(auc(Some(0.25), &[("00", Some(0.25)), ("01", None), ("02", None)]));
+        let found = known.partial_means(&partial(), Path::new("a"));
+        let expected = "a: the Mahalanobis AUC of machine `fan` is a mean without section 01, 02, which has none; \
+                        eval.json says why";
+        assert_eq!(found, [expected]);
+        assert!(known.partial_means(&partial(), Path::new("b")).is_empty());
     }
 
     #[test]
