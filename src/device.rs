@@ -8,12 +8,15 @@
 mod cuda;
 #[cfg(feature = "wgpu")]
 mod graphics;
+mod watch;
 
 use std::fmt;
 use std::str::FromStr;
 
 use burn::tensor::{Device, Tensor, TensorData};
 use serde::Serialize;
+
+pub use watch::watch;
 
 /// What the user wants to compute on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -41,6 +44,17 @@ impl FromStr for DeviceChoice {
     }
 }
 
+impl fmt::Display for DeviceChoice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Auto => f.write_str("auto"),
+            Self::Cpu => f.write_str("cpu"),
+            Self::Gpu(None) => f.write_str("gpu"),
+            Self::Gpu(Some(index)) => write!(f, "gpu:{index}"),
+        }
+    }
+}
+
 /// Why there is no such device.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -64,6 +78,21 @@ pub enum Error {
         "no GPU, only the software adapter {0}, which is slower than --device cpu; name it with --device gpu:0 to use it all the same"
     )]
     OnlySoftware(String),
+    /// It failed in the middle of its work.
+    #[error(
+        "the device {name} failed: {why}; free memory on it or need less of it (a larger train.accumulate, \
+         train.checkpoint_blocks = true for separation, a smaller train.batch_size or task.pretrained.batch), or use \
+         --device cpu"
+    )]
+    Lost {
+        /// The device's name.
+        name: String,
+        /// What its driver, or the library above it, said.
+        why: String,
+    },
+    /// A panic that is none of the device's.
+    #[error("{0}; this is a fault of the program, please report it")]
+    Fault(String),
     /// The driver refused.
     #[error(
         "failed to open GPU {name}: {why}; check its driver with `asdbench devices`, or use --device cpu"
@@ -127,6 +156,16 @@ pub struct OpenDevice {
     /// In words, for the manifest.
     pub name: String,
 }
+
+impl OpenDevice {
+    /// Whether it is the processor.
+    pub fn is_cpu(&self) -> bool {
+        self.name.starts_with(CPU)
+    }
+}
+
+/// What the name of the processor begins with.
+const CPU: &str = "cpu:";
 
 /// The CPU and every adapter that answers, in the order of their numbers.
 pub fn adapters() -> Vec<Adapter> {
@@ -197,7 +236,7 @@ pub fn pick(choice: DeviceChoice, adapters: &[Adapter]) -> Result<(&Adapter, Str
 pub fn open(choice: DeviceChoice) -> Result<OpenDevice, Error> {
     if choice == DeviceChoice::Cpu {
         // Without asking any driver: a broken one must not stop a run on the CPU.
-        return Ok(OpenDevice { device: Device::flex(), name: format!("cpu: {}", cpu_name()) });
+        return Ok(OpenDevice { device: Device::flex(), name: format!("{CPU} {}", cpu_name()) });
     }
     let adapters = adapters();
     let (adapter, _) = pick(choice, &adapters)?;
@@ -293,6 +332,9 @@ mod tests {
     fn choices_are_read_and_others_refused() {
         assert_eq!("auto".parse(), Ok(DeviceChoice::Auto));
         assert_eq!("gpu:2".parse(), Ok(DeviceChoice::Gpu(Some(2))));
+        for good in ["auto", "cpu", "gpu", "gpu:2"] {
+            assert_eq!(good.parse::<DeviceChoice>().map(|choice| choice.to_string()), Ok(good.to_owned()));
+        }
         for bad in ["", "gpu:", "gpu:x", "gpu:-1", "cuda", "cpu:0", "GPU"] {
             assert!(bad.parse::<DeviceChoice>().is_err(), "{bad}");
         }

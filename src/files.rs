@@ -3,14 +3,24 @@
 //! Bytes go to a temporary file in the target's own folder (a rename is only
 //! atomic within one file system), are flushed to the disk, and then take the
 //! target's name. A crash at any instant leaves the old file or the new one.
+//!
+//! Two more ways to change a file are here, for what cannot be whole or not: lines at the end of one ([`Appended`]) and
+//! files that only carry a lock ([`open_lock`]). All of them can be made to fail on purpose, see [`crate::faults`].
 
+use std::collections::BTreeSet;
+use std::ffi::OsStr;
 use std::fs::{self, File};
-use std::io::{self, Write};
+use std::io::{self, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
+
+use crate::faults::{self, Operation};
 
 /// How temporary files' names begin.
 const TEMPORARY: &str = ".writing-";
+/// Nothing takes this long between two writes to one file: what is older was left by a killed process.
+const ABANDONED: Duration = Duration::from_secs(3600);
 
 /// Why a file or a folder could not be written or read.
 #[derive(Debug, thiserror::Error)]
@@ -25,6 +35,11 @@ impl Error {
     /// `action` is a lowercase verb that fits "failed to {action} {path}".
     pub fn new(action: &'static str, path: &Path, source: io::Error) -> Self {
         Self { action, path: path.to_owned(), source }
+    }
+
+    /// What the system said.
+    pub fn into_source(self) -> io::Error {
+        self.source
     }
 
     /// Whether the file was not there at all.
@@ -56,6 +71,29 @@ pub enum Durability {
     Cached,
 }
 
+/// A file that is being filled, before or after it has the name that it is known by.
+#[derive(Debug)]
+pub struct Sink {
+    file: File,
+    path: PathBuf,
+}
+
+impl Write for Sink {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        faults::write(&mut self.file, &self.path, bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
+    }
+}
+
+impl Seek for Sink {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        self.file.seek(to)
+    }
+}
+
 /// Write `bytes` as the whole content of `path`.
 ///
 /// # Errors
@@ -71,7 +109,7 @@ pub fn write(path: &Path, bytes: &[u8], durability: Durability) -> Result<(), Er
 pub fn write_with(
     path: &Path,
     durability: Durability,
-    fill: impl FnOnce(&mut File) -> io::Result<()>,
+    fill: impl FnOnce(&mut Sink) -> io::Result<()>,
 ) -> Result<(), Error> {
     write_checked(path, durability, fill, |_| Ok(()))
 }
@@ -84,11 +122,12 @@ pub fn write_with(
 pub fn write_checked<T, E: From<Error>>(
     path: &Path,
     durability: Durability,
-    fill: impl FnOnce(&mut File) -> io::Result<()>,
+    fill: impl FnOnce(&mut Sink) -> io::Result<()>,
     check: impl FnOnce(&Path) -> Result<T, E>,
 ) -> Result<T, E> {
     let fail = |source| Error::new("write", path, source);
     let folder = folder_of(path);
+    tidy(folder);
     // The temporary file removes itself when it is dropped before `persist`.
     let mut builder = tempfile::Builder::new();
     builder.prefix(TEMPORARY);
@@ -98,20 +137,94 @@ pub fn write_checked<T, E: From<Error>>(
         // What an ordinary new file gets, less the umask; `tempfile` alone makes it private.
         builder.permissions(fs::Permissions::from_mode(0o666));
     }
-    let mut temporary = builder.tempfile_in(folder).map_err(|e| fail(unwrap_path(e)))?;
-    fill(temporary.as_file_mut()).map_err(fail)?;
+    faults::before(Operation::Create, path).map_err(fail)?;
+    let temporary = builder.tempfile_in(folder).map_err(|e| fail(unwrap_path(e)))?;
+    let (file, temporary) = temporary.into_parts();
+    let mut sink = Sink { file, path: path.to_owned() };
+    fill(&mut sink).map_err(fail)?;
     if durability == Durability::Flushed {
-        temporary.as_file().sync_all().map_err(fail)?;
+        faults::before(Operation::Fsync, path).and_then(|()| sink.file.sync_all()).map_err(fail)?;
     }
-    let checked = check(temporary.path())?;
+    let checked = check(&temporary)?;
+    faults::before_rename(&temporary, path).map_err(fail)?;
     temporary.persist(path).map_err(|e| fail(e.error))?;
-    if durability == Durability::Flushed
-        && let Ok(folder) = File::open(folder)
-    {
-        // Some network file systems refuse to flush a folder; the file itself is safe.
-        let _ = folder.sync_all();
+    if durability == Durability::Flushed {
+        flush_folder(folder).map_err(fail)?;
     }
     Ok(checked)
+}
+
+/// Flush the names in a folder. Some network file systems refuse it, and the file itself is safe; a disk that fails is heard.
+fn flush_folder(folder: &Path) -> io::Result<()> {
+    faults::before(Operation::Fsync, folder)?;
+    match File::open(folder).and_then(|folder| folder.sync_all()) {
+        Err(error) if error.raw_os_error() == Some(libc::EIO) => Err(error),
+        _ => Ok(()),
+    }
+}
+
+/// Folders that this process has written to.
+static TIDIED: Mutex<BTreeSet<PathBuf>> = Mutex::new(BTreeSet::new());
+
+/// Before the first file that this process writes in a folder: away with what killed ones left there.
+fn tidy(folder: &Path) {
+    let mut tidied = TIDIED.lock().unwrap_or_else(PoisonError::into_inner);
+    let new = !tidied.contains(folder) && tidied.insert(folder.to_owned());
+    drop(tidied);
+    if new {
+        sweep(folder, ABANDONED);
+    }
+}
+
+/// A file that grows at its end. What a crash, or a write that failed, leaves of its last line is for the reader to see.
+#[derive(Debug)]
+pub struct Appended(Sink);
+
+impl Appended {
+    /// A file that is there.
+    ///
+    /// # Errors
+    /// When it is not, or cannot be written.
+    pub fn open(path: &Path) -> Result<Self, Error> {
+        let opened = faults::before(Operation::Create, path)
+            .and_then(|()| File::options().append(true).open(path))
+            .map_err(|e| Error::new("write", path, e))?;
+        Ok(Self(Sink { file: opened, path: path.to_owned() }))
+    }
+
+    /// Where it lies.
+    pub fn path(&self) -> &Path {
+        &self.0.path
+    }
+
+    /// Add bytes to its end.
+    ///
+    /// # Errors
+    /// When they cannot be written; some of them may have been.
+    pub fn append(&mut self, bytes: &[u8]) -> Result<(), Error> {
+        self.0.write_all(bytes).map_err(|e| Error::new("write", &self.0.path, e))
+    }
+
+    /// Return when all of it has reached the disk.
+    ///
+    /// # Errors
+    /// When the disk fails.
+    pub fn sync(&self) -> Result<(), Error> {
+        let Sink { file, path } = &self.0;
+        faults::before(Operation::Fsync, path)
+            .and_then(|()| file.sync_data())
+            .map_err(|e| Error::new("write", path, e))
+    }
+}
+
+/// A file to be locked, made where it is not there; what it holds stays.
+///
+/// # Errors
+/// When it can be neither made nor opened.
+pub fn open_lock(path: &Path) -> Result<File, Error> {
+    faults::before(Operation::Create, path)
+        .and_then(|()| File::options().read(true).write(true).create(true).truncate(false).open(path))
+        .map_err(|e| Error::new("write", path, e))
 }
 
 /// A file without a name on the disk that `path` will lie on; gone when it is closed, by a crash too.
@@ -143,7 +256,14 @@ fn unwrap_path(error: io::Error) -> io::Error {
 /// # Errors
 /// When one of them cannot be made.
 pub fn make_folder(path: &Path) -> Result<(), Error> {
-    fs::create_dir_all(path).map_err(|e| Error::new("make the folder", path, e))
+    faults::before(Operation::Folder, path)
+        .and_then(|()| fs::create_dir_all(path))
+        .map_err(|e| Error::new("make the folder", path, e))
+}
+
+/// Whether a file of this name is one that is being written, or that a killed process left half-written.
+pub fn is_temporary(name: &OsStr) -> bool {
+    name.as_encoded_bytes().starts_with(TEMPORARY.as_bytes())
 }
 
 /// Remove what killed processes left half-written in a folder: temporary files that nobody wrote to for `age`.
@@ -152,7 +272,7 @@ pub fn make_folder(path: &Path) -> Result<(), Error> {
 pub fn sweep(folder: &Path, age: Duration) {
     for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
         let old = || entry.metadata().ok()?.modified().ok()?.elapsed().ok().map(|since| since >= age);
-        if entry.file_name().to_string_lossy().starts_with(TEMPORARY) && old() == Some(true) {
+        if is_temporary(&entry.file_name()) && old() == Some(true) {
             let _ = fs::remove_file(entry.path());
         }
     }
@@ -163,7 +283,9 @@ pub fn sweep(folder: &Path, age: Duration) {
 /// # Errors
 /// When it cannot be read or is not UTF-8.
 pub fn read_text(path: &Path) -> Result<String, Error> {
-    fs::read_to_string(path).map_err(|e| Error::new("read", path, e))
+    faults::before(Operation::Read, path)
+        .and_then(|()| fs::read_to_string(path))
+        .map_err(|e| Error::new("read", path, e))
 }
 
 /// The whole content of a file.
@@ -171,7 +293,9 @@ pub fn read_text(path: &Path) -> Result<String, Error> {
 /// # Errors
 /// When it cannot be read.
 pub fn read(path: &Path) -> Result<Vec<u8>, Error> {
-    fs::read(path).map_err(|e| Error::new("read", path, e))
+    faults::before(Operation::Read, path)
+        .and_then(|()| fs::read(path))
+        .map_err(|e| Error::new("read", path, e))
 }
 
 /// Remove a file that may be missing.
@@ -179,9 +303,16 @@ pub fn read(path: &Path) -> Result<Vec<u8>, Error> {
 /// # Errors
 /// When it is there and cannot be removed.
 pub fn remove(path: &Path) -> Result<(), Error> {
-    match fs::remove_file(path) {
+    match faults::before(Operation::Remove, path).and_then(|()| fs::remove_file(path)) {
         Err(e) if e.kind() != io::ErrorKind::NotFound => Err(Error::new("remove", path, e)),
         _ => Ok(()),
+    }
+}
+
+/// Remove a folder if it is empty; one that is not there or holds something is left as it is.
+pub fn remove_empty_folder(path: &Path) {
+    if faults::before(Operation::Remove, path).is_ok() {
+        let _ = fs::remove_dir(path);
     }
 }
 
@@ -249,6 +380,43 @@ mod tests {
         sweep(folder.path(), Duration::ZERO);
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
         assert!(folder.path().join("a.json").exists());
+    }
+
+    #[test]
+    fn the_first_write_to_a_folder_tidies_it_of_what_is_old() {
+        let folder = tempfile::tempdir().unwrap();
+        for name in [".writing-old", ".writing-new"] {
+            fs::write(folder.path().join(name), "x").unwrap();
+        }
+        let old = std::time::SystemTime::now() - 2 * ABANDONED;
+        File::options()
+            .append(true)
+            .open(folder.path().join(".writing-old"))
+            .unwrap()
+            .set_modified(old)
+            .unwrap();
+        write(&folder.path().join("a"), b"x", Durability::Cached).unwrap();
+        let mut names: Vec<_> =
+            fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        names.sort();
+        assert_eq!(names, [".writing-new", "a"]);
+    }
+
+    #[test]
+    fn what_is_appended_and_what_carries_a_lock_keep_what_they_hold() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.jsonl");
+        assert!(Appended::open(&path).unwrap_err().to_string().contains("a.jsonl"));
+        write(&path, b"one\n", Durability::Cached).unwrap();
+        for _ in 0..2 {
+            let mut file = Appended::open(&path).unwrap();
+            file.append(b"two\n").unwrap();
+            file.sync().unwrap();
+        }
+        drop(open_lock(&path).unwrap());
+        assert_eq!(read_text(&path).unwrap(), "one\ntwo\ntwo\n");
+        remove_empty_folder(folder.path());
+        assert!(path.exists());
     }
 
     #[cfg(unix)]

@@ -11,10 +11,13 @@
 //! A room (module) imports only rooms that stand above it here.
 
 pub mod csv_lines;
+pub mod faults;
 pub mod files;
 pub mod npy;
+pub mod printable;
 pub mod process;
 pub mod rng;
+pub mod seal;
 
 pub mod audio;
 pub mod metric;
@@ -39,6 +42,8 @@ pub mod task;
 pub mod train;
 
 pub mod score;
+
+pub mod fusion;
 
 pub mod report;
 

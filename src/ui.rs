@@ -3,12 +3,14 @@
 //! Bars are drawn on a terminal only; elsewhere a long task says one line when it begins and training one line per
 //! epoch. `NO_COLOR` is respected by every library in use.
 
+use std::collections::HashSet;
 use std::io::{self, IsTerminal, Write};
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+use indicatif::{HumanDuration, MultiProgress, ProgressBar, ProgressStyle};
 
+use crate::printable;
 use crate::train::{EpochLine, Observer};
 
 /// Seconds between two lines of a task that has no bar.
@@ -20,13 +22,21 @@ pub struct Ui {
     bars: MultiProgress,
     drawn: bool,
     quiet: bool,
+    /// Warnings that were said, where each is said once.
+    said: Option<Arc<Mutex<HashSet<String>>>>,
 }
 
 impl Ui {
     /// `quiet` leaves warnings and errors only; `progress` allows bars.
     pub fn new(quiet: bool, progress: bool) -> Self {
         let drawn = progress && !quiet && io::stderr().is_terminal();
-        Self { bars: MultiProgress::new(), drawn, quiet }
+        Self { bars: MultiProgress::new(), drawn, quiet, said: None }
+    }
+
+    /// The same, and each warning is said once: of a thousand trials many have the same to say.
+    #[must_use]
+    pub fn once(&self) -> Self {
+        Self { said: Some(Arc::default()), ..self.clone() }
     }
 
     /// A remark on standard error.
@@ -38,13 +48,19 @@ impl Ui {
 
     /// A warning on standard error.
     pub fn warn(&self, line: &str) {
+        let fresh = |said: &Arc<Mutex<HashSet<String>>>| {
+            said.lock().unwrap_or_else(PoisonError::into_inner).insert(line.to_owned())
+        };
+        if !self.said.as_ref().is_none_or(fresh) {
+            return;
+        }
         self.print(&format!("warning: {line}"));
     }
 
     fn print(&self, line: &str) {
         // A closed standard error must not end a training.
         self.bars.suspend(|| {
-            let _ = writeln!(io::stderr(), "{line}");
+            let _ = writeln!(io::stderr(), "{}", printable::message(line));
         });
     }
 
@@ -59,7 +75,7 @@ impl Ui {
         if let Ok(style) = ProgressStyle::with_template(&template) {
             bar.set_style(style);
         }
-        bar.set_prefix(what.to_owned());
+        bar.set_prefix(printable::line(what).into_owned());
         Bar {
             bar,
             what: what.to_owned(),
@@ -67,6 +83,56 @@ impl Ui {
             ui: self.clone(),
             said: Mutex::new(Instant::now()),
         }
+    }
+}
+
+/// A time in its largest unit: `3 minutes`.
+pub fn in_words(time: Duration) -> String {
+    HumanDuration(time).to_string()
+}
+
+/// Progress over things that take unlike times.
+#[derive(Debug)]
+pub struct Gauge {
+    bar: ProgressBar,
+    what: String,
+    ui: Ui,
+    said: Option<Instant>,
+}
+
+/// Parts of a gauge.
+const GAUGE: u64 = 1000;
+
+impl Gauge {
+    /// Nothing is done yet.
+    pub fn new(ui: &Ui, what: &str) -> Self {
+        let bar = match ui.drawn {
+            true => ui.bars.add(ProgressBar::new(GAUGE)),
+            false => ProgressBar::hidden(),
+        };
+        if let Ok(style) = ProgressStyle::with_template("{prefix} {wide_bar} {msg}") {
+            bar.set_style(style);
+        }
+        bar.set_prefix(printable::line(what).into_owned());
+        Self { bar, what: what.to_owned(), ui: ui.clone(), said: None }
+    }
+
+    /// The part that is done, from 0 to 1, how it stands in words, and the time left where it is known.
+    pub fn at(&mut self, done: f64, message: &str, left: Option<Duration>) {
+        let left = left.map_or(String::new(), |left| format!(", about {} left", in_words(left)));
+        let message = format!("{message}{left}");
+        self.bar.set_position((done.clamp(0.0, 1.0) * GAUGE as f64) as u64);
+        let due = self.said.is_none_or(|said| said.elapsed() >= LINE_EVERY);
+        if !self.ui.drawn && due {
+            self.said = Some(Instant::now());
+            self.ui.say(&format!("{}: {message}", self.what));
+        }
+        self.bar.set_message(message);
+    }
+
+    /// Take it away.
+    pub fn clear(&self) {
+        self.bar.finish_and_clear();
     }
 }
 
@@ -135,7 +201,7 @@ impl EpochBar {
         if let Ok(style) = ProgressStyle::with_template(template) {
             bar.set_style(style);
         }
-        bar.set_prefix(name.to_owned());
+        bar.set_prefix(printable::line(name).into_owned());
         Self { bar, ui: ui.clone(), name: name.to_owned(), epochs, batches, warned: false }
     }
 

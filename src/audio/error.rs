@@ -93,6 +93,12 @@ pub enum Error {
         /// Samples when the clip was checked.
         expected: usize,
     },
+    /// The file was written to, or replaced, while it was in use.
+    #[error("read `{}`: the clip was changed while it was in use; run the command again", path.display())]
+    Touched {
+        /// The file.
+        path: PathBuf,
+    },
     /// The channel choice needs channels that the clip does not have.
     #[error(
         "take channel `{choice}` of `{}`: the clip is mono and data.channel = \"{choice}\" needs a stereo clip; \
@@ -220,6 +226,7 @@ impl Error {
             | Self::NotFinite { path, .. }
             | Self::Silent { path }
             | Self::Changed { path, .. }
+            | Self::Touched { path }
             | Self::Channel { path, .. }
             | Self::Write { path, .. }
             | Self::InFile { path, .. } => Some(path),

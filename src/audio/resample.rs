@@ -17,6 +17,12 @@ const BLOCK_SAMPLES: usize = 1024;
 /// Highest rate that is resampled, in Hz; a wrong header's rate would otherwise ask for gigabytes
 /// of filter.
 const MAX_RATE_HZ: u32 = 1_000_000;
+/// Most samples after which both rates meet again, which blocks are multiples of: every rate to 131 kHz meets every other. A
+/// damaged header's 524,289 Hz would take transforms of millions of points, and a second for a clip of a hundred samples.
+const MAX_UNIT_SAMPLES: u32 = 1 << 17;
+/// How many times as long a clip may become: 8 kHz, a telephone's rate, at the highest rate of a front end, 384 kHz. A
+/// header that says 1 Hz would make gigabytes of a clip of two seconds.
+const MAX_STRETCH: u32 = 48;
 
 /// Resamples a clip to another rate; `round(samples * to / from)` samples long, in time with the
 /// input.
@@ -25,7 +31,7 @@ const MAX_RATE_HZ: u32 = 1_000_000;
 /// work is done in f64.
 ///
 /// # Errors
-/// [`Error::Resample`] where a rate is zero or above 1 MHz.
+/// [`Error::Resample`] where a rate is zero or above 1 MHz, the result more than 48 times as long, or the common divisor of high rates too small.
 pub fn resample(samples: &[f32], from_hz: u32, to_hz: u32) -> Result<Vec<f32>, Error> {
     let failed = |reason: String| Error::Resample { from_hz, to_hz, reason };
     for rate_hz in [from_hz, to_hz] {
@@ -33,8 +39,15 @@ pub fn resample(samples: &[f32], from_hz: u32, to_hz: u32) -> Result<Vec<f32>, E
             return Err(failed(format!("rates from 1 to {MAX_RATE_HZ} Hz are supported")));
         }
     }
+    if to_hz > from_hz.saturating_mul(MAX_STRETCH) {
+        return Err(failed(format!("at most {MAX_STRETCH} times as many samples are supported")));
+    }
     if from_hz == to_hz || samples.is_empty() {
         return Ok(samples.to_vec());
+    }
+    let divisor = gcd(from_hz, to_hz);
+    if from_hz.max(to_hz) / divisor > MAX_UNIT_SAMPLES {
+        return Err(failed("the rates have too small a common divisor".to_owned()));
     }
     let input: Vec<f64> = samples.iter().copied().map(f64::from).collect();
     let channel = SequentialSlice::new(&input, 1, input.len()).map_err(|error| failed(error.to_string()))?;
@@ -182,6 +195,11 @@ mod tests {
             let message = resample(&clip, from_hz, to_hz).unwrap_err().to_string();
             assert!(message.contains("from 1 to 1000000 Hz"), "{message}");
         }
+        let stretched = resample(&clip, 1, 16_000).unwrap_err().to_string();
+        assert!(stretched.contains("at most 48 times"), "{stretched}");
+        let apart = resample(&clip, 524_289, 16_000).unwrap_err().to_string();
+        assert!(apart.contains("common divisor"), "{apart}");
+        assert_eq!(resample(&clip, 8_000, 384_000).unwrap().len(), 48 * clip.len());
     }
 
     #[test]

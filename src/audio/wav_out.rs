@@ -1,12 +1,10 @@
 //! WAV files out.
 
-use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::path::Path;
 
-use tempfile::NamedTempFile;
-
 use super::Error;
+use crate::files::{self, Durability, Sink};
 
 /// How samples are stored in a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,38 +45,20 @@ pub fn write_wav(path: &Path, samples: &[f32], rate_hz: u32, format: SampleForma
             io::Error::new(io::ErrorKind::InvalidData, format!("sample {sample} is {}", samples[sample]));
         return Err(Error::Write { path: path.to_owned(), cause });
     }
-    write_renamed(path, samples, rate_hz, format)
-        .map_err(|cause| Error::Write { path: path.to_owned(), cause })
-}
-
-fn write_renamed(path: &Path, samples: &[f32], rate_hz: u32, format: SampleFormat) -> io::Result<()> {
-    let folder = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let mut builder = tempfile::Builder::new();
-    builder.prefix(".wav-").suffix(".part");
-    #[cfg(unix)]
-    builder.permissions(usual_permissions());
-    let temporary: NamedTempFile = builder.tempfile_in(folder)?;
-    let mut buffered = BufWriter::new(temporary.as_file());
-    write_samples(&mut buffered, samples, rate_hz, format).map_err(|error| match error {
-        hound::Error::IoError(cause) => cause,
-        other => io::Error::other(other),
-    })?;
-    buffered.flush()?;
-    drop(buffered);
-    temporary.persist(path).map_err(|error| error.error)?;
-    Ok(())
-}
-
-/// The permissions that [`File::create`] would give: a temporary file is otherwise readable by its
-/// owner alone.
-#[cfg(unix)]
-fn usual_permissions() -> std::fs::Permissions {
-    use std::os::unix::fs::PermissionsExt;
-    std::fs::Permissions::from_mode(0o666)
+    let fill = |file: &mut Sink| {
+        let mut buffered = BufWriter::new(file);
+        write_samples(&mut buffered, samples, rate_hz, format).map_err(|error| match error {
+            hound::Error::IoError(cause) => cause,
+            other => io::Error::other(other),
+        })?;
+        buffered.flush()
+    };
+    files::write_with(path, Durability::Cached, fill)
+        .map_err(|error| Error::Write { path: path.to_owned(), cause: error.into_source() })
 }
 
 fn write_samples(
-    sink: &mut BufWriter<&File>,
+    sink: &mut BufWriter<&mut Sink>,
     samples: &[f32],
     rate_hz: u32,
     format: SampleFormat,

@@ -1,9 +1,10 @@
 //! `asdbench config`: what a configuration says, whether it is right, and what it may say.
 
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
+use serde_json::{Value, json};
 
 use super::{Context, Failure};
 use crate::config::{self, Error, Resolved};
@@ -21,7 +22,7 @@ pub struct ConfigArgs {
 pub enum ConfigAction {
     /// Print every setting with its value and where the value comes from
     Show {
-        /// The configuration file
+        /// The configuration or study file
         config: PathBuf,
         /// Set one setting, such as train.epochs=20; may be given several times
         #[arg(long = "set", value_name = "KEY=VALUE")]
@@ -30,9 +31,9 @@ pub enum ConfigAction {
         #[arg(long)]
         toml: bool,
     },
-    /// Say whether configurations are right, and print every problem where they are not
+    /// Say whether configurations, studies and fusions are right, and print every problem where they are not
     Check {
-        /// Configuration files
+        /// Configuration, study and fusion files
         #[arg(required = true)]
         configs: Vec<PathBuf>,
         /// Set one setting, such as train.epochs=20; may be given several times
@@ -40,7 +41,14 @@ pub enum ConfigAction {
         sets: Vec<String>,
     },
     /// Print the JSON schema of configuration files, for editors
-    Schema,
+    Schema {
+        /// That of study files
+        #[arg(long)]
+        study: bool,
+        /// That of fusion files
+        #[arg(long, conflicts_with = "study")]
+        fusion: bool,
+    },
 }
 
 /// Run `asdbench config`.
@@ -54,52 +62,91 @@ pub fn run(args: &ConfigArgs, context: &Context) -> Result<(), Failure> {
 
 fn write(args: &ConfigArgs, format: Format, out: &mut dyn Write) -> Result<(), Error> {
     match &args.action {
+        ConfigAction::Show { config, sets, toml } if config::is_study(config) => {
+            let study = config::resolve_study(config, sets)?;
+            match format {
+                _ if *toml => {
+                    return Err(Error::OneExperiment {
+                        path: config.clone(),
+                        families: study.resolved.len(),
+                    });
+                }
+                Format::Json => writeln!(out, "{:#}", study.json(config))?,
+                other => crate::report::print(out, other, &table(&["file"], study.rows()), &())?,
+            }
+        }
         ConfigAction::Show { config, sets, toml } => {
             let resolved = config::load(config, sets)?;
             match format {
                 _ if *toml => write!(out, "{}", resolved.experiment.to_toml())?,
                 Format::Json => writeln!(out, "{:#}", resolved.json())?,
-                other => crate::report::print(out, other, &table(&resolved), &())?,
+                other => crate::report::print(out, other, &table(&[], resolved.rows()), &())?,
             }
         }
         ConfigAction::Check { configs, sets } => check(configs, sets, format, out)?,
-        ConfigAction::Schema => write!(out, "{}", config::json_schema_text())?,
+        ConfigAction::Schema { study: true, .. } => write!(out, "{}", config::study_schema_text())?,
+        ConfigAction::Schema { fusion: true, .. } => write!(out, "{}", config::fusion_schema_text())?,
+        ConfigAction::Schema { .. } => write!(out, "{}", config::json_schema_text())?,
     }
     Ok(())
 }
 
-fn table(resolved: &Resolved) -> Table {
-    let mut table = Table::new(&[("setting", Align::Left), ("value", Align::Left), ("from", Align::Left)]);
-    for row in resolved.rows() {
-        table.row(row.to_vec());
-    }
+fn table<const N: usize>(first: &[&str], rows: Vec<[String; N]>) -> Table {
+    let names = first.iter().chain(&["setting", "value", "from"]);
+    let columns: Vec<(&str, Align)> = names.map(|name| (*name, Align::Left)).collect();
+    let mut table = Table::new(&columns);
+    rows.into_iter().for_each(|row| table.row(row));
     table
 }
 
-/// Every configuration is looked at, the right ones are said, the wrong ones are the error.
+/// Every file is looked at, the right ones are said, the wrong ones are the error.
 fn check(configs: &[PathBuf], sets: &[String], format: Format, out: &mut dyn Write) -> Result<(), Error> {
     let (mut errors, mut entries) = (Vec::new(), Vec::new());
     for path in configs {
         let name = path.display().to_string();
-        match config::load(path, sets) {
-            Ok(resolved) => {
-                let (family, trials) = (resolved.experiment.family(), resolved.grid.trials());
-                let plural = if trials == 1 { "" } else { "s" };
+        match checked(path, sets) {
+            Ok((words, mut entry)) => {
                 if format != Format::Json {
-                    writeln!(out, "{name}: ok ({family}, {trials} trial{plural})")?;
+                    writeln!(out, "{name}: ok ({words})")?;
                 }
-                entries.push(
-                    serde_json::json!({ "config": name, "ok": true, "family": family, "trials": trials }),
-                );
+                (entry["config"], entry["ok"]) = (name.into(), true.into());
+                entries.push(entry);
             }
             Err(error) => {
-                entries.push(serde_json::json!({ "config": name, "ok": false, "why": error.to_string() }));
+                entries.push(json!({ "config": name, "ok": false, "why": error.to_string() }));
                 errors.push(error);
             }
         }
     }
     if format == Format::Json {
-        writeln!(out, "{:#}", serde_json::json!({ "schema": 1, "configs": entries }))?;
+        writeln!(out, "{:#}", json!({ "schema": 1, "configs": entries }))?;
     }
     if errors.is_empty() { Ok(()) } else { Err(Error::join(errors)) }
+}
+
+/// What a file that is right holds, in words and for programs.
+fn checked(path: &Path, sets: &[String]) -> Result<(String, Value), Error> {
+    if config::is_fusion(path) {
+        let systems = config::load_fusion(path, sets)?.system;
+        let names: Vec<&str> = systems.iter().map(|system| system.name.as_str()).collect();
+        let words = format!("fusion, {}", counted(names.len(), "system", "systems"));
+        return Ok((words, json!({ "systems": names })));
+    }
+    if !config::is_study(path) {
+        let resolved = config::load(path, sets)?;
+        let (family, trials) = (resolved.experiment.family(), resolved.grid.trials());
+        let words = format!("{family}, {}", counted(trials, "trial", "trials"));
+        return Ok((words, json!({ "family": family, "trials": trials })));
+    }
+    let study = config::resolve_study(path, sets)?;
+    let (name, trials) = (&study.study.name, study.configurations());
+    let family = |of: &Resolved| json!({ "config": of.source.display().to_string(), "family": of.experiment.family(), "trials": of.trials() });
+    let families: Vec<Value> = study.resolved.iter().map(family).collect();
+    let number = counted(families.len(), "family", "families");
+    let words = format!("study {name}: {number}, {}", counted(trials, "configuration", "configurations"));
+    Ok((words, json!({ "study": name, "families": families, "trials": trials })))
+}
+
+fn counted(count: usize, one: &str, several: &str) -> String {
+    format!("{count} {}", if count == 1 { one } else { several })
 }

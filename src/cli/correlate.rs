@@ -1,17 +1,20 @@
 //! `asdbench correlate`: does a better proxy make a better detector?
 
+mod stages;
+mod study;
+mod tables;
+
 use std::path::PathBuf;
 
 use clap::Args;
 use serde_json::json;
 
 use super::{Context, Failure};
+use crate::config::{self, ProtocolConfig};
 use crate::report::{self, Align, Cell, Format, Table};
 use crate::stats::Settings;
-use crate::study::{
-    self, Coefficient, Comparison, Correlation, Detection, Error, Gathered, LeftOut, SIGNIFICANT,
-    StudyTables, Verdict,
-};
+use crate::study::protocol::{self, Curves, Stages};
+use crate::study::{self as work, Coefficient, Correlation, Detection, Error, Gathered};
 
 /// Arguments of `asdbench correlate`.
 #[derive(Args, Debug)]
@@ -20,45 +23,131 @@ pub struct CorrelateArgs {
     #[arg(value_name = "SOURCE", required_unless_present = "study_tables")]
     sources: Vec<PathBuf>,
     /// Recompute the study's Table VII from its printed Tables II-VI and compare the two
-    #[arg(long, conflicts_with = "sources")]
+    #[arg(long, conflicts_with_all = ["sources", "tables", "stages", "config", "sets"])]
     study_tables: bool,
+    /// Print Tables II-VI: every configuration, beside the study's printed numbers where it has it
+    #[arg(long)]
+    tables: bool,
+    /// Print the three stages of the alignment verification protocol: verdicts and what they rest on
+    #[arg(long, conflicts_with = "tables")]
+    stages: bool,
+    /// A study file, for the thresholds in its [protocol]; else those of the sweep that made the runs, else the defaults
+    #[arg(long, value_name = "STUDY")]
+    config: Option<PathBuf>,
+    /// Change a threshold: protocol.significance=0.01
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    sets: Vec<String>,
 }
+
+/// A family's coefficients and its three stages.
+type Judged = (Correlation, Stages);
+
+/// Of results that a sweep left out, so many are named, and the rest counted.
+const LEFT_OUT_NAMED: usize = 20;
 
 /// Correlate the families of all sources, or those of the study's tables.
 pub fn run(args: &CorrelateArgs, context: &Context) -> Result<(), Failure> {
     if args.study_tables {
-        let tables = study::study_tables().map_err(Error::from)?;
-        return print_study(&tables, context);
+        let tables = work::study_tables().map_err(Error::from)?;
+        return study::print(&tables, context);
     }
-    let gathered = study::gather(&args.sources)?;
-    let families = study::correlate_rows(&gathered.rows);
-    print(&gathered, &families, context)
-}
-
-fn print(gathered: &Gathered, families: &[Correlation], context: &Context) -> Result<(), Failure> {
-    for run in &gathered.left_out {
-        context.ui.warn(&format!("{} is left out: {}", run.path.display(), run.why));
+    // Before anything is read: a wrong argument should not take long to be told.
+    let named = args.config.as_ref().map(|path| config::load_protocol(path, &args.sets)).transpose()?;
+    if named.is_none() {
+        ProtocolConfig::default().with_sets(&args.sets)?;
     }
-    for warning in &gathered.warnings {
-        context.ui.warn(warning);
-    }
-    for family in families {
+    let gathered = work::gather(&args.sources)?;
+    let config = match named {
+        Some(config) => config,
+        None => planned(&gathered, context).with_sets(&args.sets)?,
+    };
+    warn(&gathered, context);
+    let families = work::correlate_by(&gathered.rows, &config);
+    let curves = Curves::read(&gathered.rows);
+    let judged: Vec<Judged> = families
+        .into_iter()
+        .map(|family| {
+            let stages = protocol::stages(&family, &gathered.rows, &curves, &config);
+            (family, stages)
+        })
+        .collect();
+    for (family, _) in &judged {
         for why in reasons(family) {
             context.ui.warn(&format!("{}: {why}", family.family));
         }
     }
-    let mut document = json!({ "schema": 1, "families": families });
-    if !gathered.left_out.is_empty() {
-        let one = |run: &LeftOut| json!({ "path": run.path.to_string_lossy(), "why": run.why });
-        document["left_out"] = gathered.left_out.iter().map(one).collect();
+    let tables = work::result_tables(&gathered.rows);
+    let mut document = json!({ "schema": 1, "families": [], "protocol": config, "tables": tables });
+    let with_stages = |(family, stages): &Judged| {
+        let mut family = json!(family);
+        family["stages"] = json!(stages);
+        family
+    };
+    document["families"] = judged.iter().map(with_stages).collect();
+    for (key, list) in [
+        ("left_out", json!(gathered.left_out)),
+        ("planned", json!(gathered.planned)),
+        ("warnings", json!(gathered.warnings)),
+    ] {
+        if list.as_array().is_some_and(|list| !list.is_empty()) {
+            document[key] = list;
+        }
     }
-    if !gathered.warnings.is_empty() {
-        document["warnings"] = json!(gathered.warnings);
+    match (args.tables, args.stages) {
+        _ if context.format == Format::Json => {
+            context.print(|out| report::print(out, Format::Json, &Table::new(&[]), &document))
+        }
+        (true, _) => tables::print(&tables, context),
+        (_, true) => stages::print(&judged, context),
+        _ => print(&judged, &config, context),
     }
-    let table = table(families);
+}
+
+/// The thresholds of the sweep that made the runs.
+fn planned(gathered: &Gathered, context: &Context) -> ProtocolConfig {
+    let Some(first) = gathered.planned.first() else { return ProtocolConfig::default() };
+    if let Some(other) = gathered.planned.iter().find(|other| other.protocol != first.protocol) {
+        context.ui.warn(&format!(
+            "the studies `{}` and `{}` differ in [protocol]: the defaults are taken; name a study file with --config",
+            first.name, other.name
+        ));
+        return ProtocolConfig::default();
+    }
+    first.protocol.clone()
+}
+
+/// What is not there, and what does not compare.
+fn warn(gathered: &Gathered, context: &Context) {
+    for run in gathered.left_out.iter().take(LEFT_OUT_NAMED) {
+        context.ui.warn(&format!("{} is left out: {}", run.path.display(), run.why));
+    }
+    if let more @ 1.. = gathered.left_out.len().saturating_sub(LEFT_OUT_NAMED) {
+        context.ui.warn(&format!("{more} more are left out; --format json names them all"));
+    }
+    for study in &gathered.planned {
+        for family in &study.families {
+            if let Some(words) = family.in_words() {
+                context.ui.warn(&format!(
+                    "{}, study `{}`: {words}; what is said of it rests on the others",
+                    family.family, study.name
+                ));
+            }
+        }
+    }
+    for warning in &gathered.warnings {
+        context.ui.warn(warning);
+    }
+}
+
+fn print(judged: &[Judged], config: &ProtocolConfig, context: &Context) -> Result<(), Failure> {
+    let families: Vec<&Correlation> = judged.iter().map(|(family, _)| family).collect();
+    let table = table(judged, config);
     context.print(|out| {
-        report::print(out, context.format, &table, &document)?;
-        if context.format == Format::Table && resampled(families) {
+        report::print(out, context.format, &table, &())?;
+        if context.format != Format::Table {
+            return Ok(());
+        }
+        if resampled(&families) {
             let Settings { seed, resamples, level, .. } = Settings::default();
             writeln!(
                 out,
@@ -68,11 +157,16 @@ fn print(gathered: &Gathered, families: &[Correlation], context: &Context) -> Re
                 100.0 * level
             )?;
         }
-        let machines = machines(families);
-        if context.format == Format::Table && !machines.is_empty() {
+        writeln!(out, "\nEach configuration's numbers are means over\n")?;
+        for family in &families {
+            writeln!(out, "{}: {}", family.family, family.averaging)?;
+        }
+        let machines = machines(&families);
+        if !machines.is_empty() {
             writeln!(out, "\nrho of each machine type alone:\n\n{}", machines.text().trim_end())?;
         }
-        Ok(())
+        writeln!(out, "\nThe three stages of the alignment verification protocol:\n")?;
+        stages::write(judged, out)
     })
 }
 
@@ -93,15 +187,15 @@ fn reasons(family: &Correlation) -> Vec<String> {
 }
 
 /// Whether there is an interval over machines.
-fn resampled(families: &[Correlation]) -> bool {
+fn resampled(families: &[&Correlation]) -> bool {
     let mut cells = families.iter().flat_map(|family| Detection::ALL.map(|which| family.against(which)));
     cells.any(|found| found.over_machines.is_some())
 }
 
 /// One row for each family and detection metric.
-fn table(families: &[Correlation]) -> Table {
-    let cells = || families.iter().flat_map(|family| Detection::ALL.map(|which| (family, which)));
-    let resampled = resampled(families);
+fn table(judged: &[Judged], config: &ProtocolConfig) -> Table {
+    let cells = judged.iter().flat_map(|one| Detection::ALL.map(|which| (&one.0, &one.1, which)));
+    let resampled = resampled(&judged.iter().map(|(family, _)| family).collect::<Vec<_>>());
     let mut columns = vec![
         ("family", Align::Left),
         ("proxy", Align::Left),
@@ -118,10 +212,11 @@ fn table(families: &[Correlation]) -> Table {
         ("BH p", Align::Right),
         ("smallest p", Align::Right),
         ("better proxy detects", Align::Left),
+        ("verdict", Align::Left),
         ("remark", Align::Left),
     ]);
     let mut table = Table::new(&columns);
-    for (family, which) in cells() {
+    for (family, stages, which) in cells {
         let found = family.against(which);
         let mut row: Vec<Cell> = vec![
             family.family.as_str().into(),
@@ -151,21 +246,24 @@ fn table(families: &[Correlation]) -> Table {
             p(found.p),
             p(found.p_holm),
             p(found.p_bh),
-            p(Some(found.smallest_p.unwrap_or(family.smallest_p))),
+            p(found.p.map(|_| found.smallest_p.unwrap_or(family.smallest_p))),
             detects,
-            remark(family, found).into(),
+            stages.correlation.against.get(which).verdict.word().into(),
+            remark(family, found, config.significance).into(),
         ]);
         table.row(row);
     }
     table
 }
 
-fn remark(family: &Correlation, found: &Coefficient) -> String {
+fn remark(family: &Correlation, found: &Coefficient, level: f64) -> String {
     let mut remarks = Vec::new();
-    if !family.can_be_significant {
-        remarks.push(format!("n = {} can never give p < {SIGNIFICANT}", family.n));
-    } else if found.smallest_p.is_some_and(|p| p >= SIGNIFICANT) {
-        remarks.push(format!("with its ties it can never give p < {SIGNIFICANT}"));
+    if found.p.is_none() {
+        // What n allows does not matter where there is nothing to test: the reason is told on standard error.
+    } else if !family.can_be_significant {
+        remarks.push(format!("n = {} can never give p < {level}", family.n));
+    } else if found.smallest_p.is_some_and(|p| p >= level) {
+        remarks.push(format!("with its ties it can never give p < {level}"));
     }
     if let Some(error) = found.standard_error {
         remarks.push(format!("p sampled, standard error {error:.1e}"));
@@ -173,7 +271,7 @@ fn remark(family: &Correlation, found: &Coefficient) -> String {
     remarks.join("; ")
 }
 
-fn machines(families: &[Correlation]) -> Table {
+fn machines(families: &[&Correlation]) -> Table {
     let mut columns = vec![("family", Align::Left), ("machine", Align::Left)];
     columns.extend(Detection::ALL.map(|which| (which.label(), Align::Right)));
     let mut table = Table::new(&columns);
@@ -185,163 +283,6 @@ fn machines(families: &[Correlation]) -> Table {
         }
     }
     table
-}
-
-fn print_study(tables: &StudyTables, context: &Context) -> Result<(), Failure> {
-    let cells =
-        || tables.families.iter().flat_map(|one| Detection::ALL.map(|which| one.table_vii.against(which)));
-    let count = |verdict| cells().filter(|cell| cell.verdict == verdict).count();
-    let stars_not_given = cells().filter(|cell| !cell.stars_given).count();
-    let (reproduced, within) = (count(Verdict::Reproduced), count(Verdict::WithinRounding));
-    let document = json!({
-        "schema": 1,
-        "families": tables.families,
-        "not_printed": tables.not_printed,
-        "summary": {
-            "cells": cells().count(),
-            "reproduced": reproduced,
-            "within_rounding": within,
-            "not_reproduced": count(Verdict::NotReproduced),
-            "stars_not_given": stars_not_given,
-        },
-    });
-    if context.format != Format::Table {
-        let table = study_table(tables, true);
-        return context.print(|out| report::print(out, context.format, &table, &document));
-    }
-    context.print(|out| {
-        writeln!(out, "Table VII of the study, recomputed from its printed Tables II-VI\n")?;
-        writeln!(out, "{}", study_table(tables, false).text())?;
-        writeln!(
-            out,
-            "{reproduced} of {} printed coefficients are reproduced, {within} more within the rounding of the printed \
-             numbers.\nCells with other stars than the exact test gives: {stars_not_given} (* p < 0.05, ** p < 0.01, *** p < 0.001).",
-            cells().count(),
-        )?;
-        for line in floors(tables).into_iter().chain(survivors(tables)).chain(others(tables)) {
-            writeln!(out, "{line}")?;
-        }
-        Ok(())
-    })
-}
-
-/// Table VII, one row a cell; a terminal gets the narrow form, in which the stars stand behind their ρ.
-fn study_table(tables: &StudyTables, wide: bool) -> Table {
-    let mut columns = vec![("proxy task", Align::Left), ("against", Align::Left), ("n", Align::Right)];
-    columns.extend(match wide {
-        true => &[
-            ("rho", Align::Right),
-            ("stars", Align::Left),
-            ("p", Align::Right),
-            ("Holm p", Align::Right),
-            ("BH p", Align::Right),
-            ("smallest p", Align::Right),
-            ("printed rho", Align::Right),
-            ("printed stars", Align::Left),
-            ("remark", Align::Left),
-        ][..],
-        false => &[
-            ("rho", Align::Left),
-            ("exact p", Align::Right),
-            ("Holm p", Align::Right),
-            ("smallest p", Align::Right),
-            ("printed", Align::Left),
-            ("remark", Align::Left),
-        ],
-    });
-    let mut table = Table::new(&columns);
-    for one in &tables.families {
-        for which in Detection::ALL {
-            let (found, printed) = (one.correlation.against(which), one.table_vii.against(which));
-            let mut row: Vec<Cell> =
-                vec![one.printed_name.into(), which.label().into(), one.correlation.n.to_string().into()];
-            let stars = "*".repeat(printed.stars.unwrap_or(0));
-            let printed_stars = "*".repeat(printed.printed_stars);
-            let smallest_p = p(Some(found.smallest_p.unwrap_or(one.correlation.smallest_p)));
-            let remark = study_remark(printed);
-            row.extend(match wide {
-                true => vec![
-                    number(found.rho, 2),
-                    stars.into(),
-                    p(found.p),
-                    p(found.p_holm),
-                    p(found.p_bh),
-                    smallest_p,
-                    Cell::number(printed.printed_rho, 2),
-                    printed_stars.into(),
-                    remark.into(),
-                ],
-                false => vec![
-                    found.rho.map_or("-".into(), |rho| format!("{rho:>5.2}{stars}")).into(),
-                    p(found.p),
-                    p(found.p_holm),
-                    smallest_p,
-                    format!("{:>5.2}{printed_stars}", printed.printed_rho).into(),
-                    remark.into(),
-                ],
-            });
-            table.row(row);
-        }
-    }
-    table
-}
-
-fn study_remark(cell: &Comparison) -> String {
-    let mut remarks = Vec::new();
-    match cell.verdict {
-        Verdict::Reproduced => {}
-        Verdict::WithinRounding => remarks.push("within rounding of the inputs".to_owned()),
-        Verdict::NotReproduced => remarks.push("not reproduced".to_owned()),
-    }
-    if !cell.stars_given {
-        let given = match cell.stars {
-            Some(stars @ 1..) => "*".repeat(stars),
-            _ => "no star".to_owned(),
-        };
-        remarks.push(format!("the exact test gives {given}"));
-    }
-    remarks.join("; ")
-}
-
-/// What each number of configurations allows.
-fn floors(tables: &StudyTables) -> Vec<String> {
-    let mut sizes: Vec<usize> = tables.families.iter().map(|one| one.correlation.n).collect();
-    sizes.sort_unstable();
-    sizes.dedup();
-    let line = |n: usize| {
-        let of_size = || tables.families.iter().filter(move |one| one.correlation.n == n);
-        let names: Vec<&str> = of_size().map(|one| one.printed_name).collect();
-        let first = of_size().next()?;
-        let allows = match first.most_stars {
-            0 => "can never be significant".to_owned(),
-            most => format!("{} at most", "*".repeat(most)),
-        };
-        let smallest_p = Cell::p_value(first.correlation.smallest_p);
-        let smallest_p = smallest_p.text();
-        Some(format!("n = {n} allows p >= {smallest_p}: {allows} ({})", names.join(", ")))
-    };
-    sizes.into_iter().filter_map(line).collect()
-}
-
-fn survivors(tables: &StudyTables) -> Option<String> {
-    let cells = tables.families.iter().flat_map(|one| Detection::ALL.map(|which| (one, which)));
-    let names: Vec<String> = cells
-        .filter(|(one, which)| one.correlation.against(*which).p_holm.is_some_and(|p| p < SIGNIFICANT))
-        .map(|(one, which)| format!("{} ({})", one.printed_name, which.label()))
-        .collect();
-    (!names.is_empty())
-        .then(|| format!("Holm's p over all cells is below {SIGNIFICANT} for: {}", names.join(", ")))
-}
-
-/// What Table V has and Table VII has not.
-fn others(tables: &StudyTables) -> Option<String> {
-    let line = |one: &Correlation| {
-        let rho =
-            Detection::ALL.map(|which| one.against(which).rho.map_or("-".into(), |rho| format!("{rho:.2}")));
-        format!("{} {}", one.family, rho.join(" / "))
-    };
-    let lines: Vec<String> = tables.not_printed.iter().map(line).collect();
-    (!lines.is_empty()).then(|| format!("not in Table VII, from Table V: {}", lines.join(", ")))
 }
 
 fn number(value: Option<f64>, decimals: usize) -> Cell {

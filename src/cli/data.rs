@@ -9,6 +9,7 @@ use super::{Context, Failure};
 use crate::audio::ChannelChoice;
 use crate::config::{DataConfig, Layout};
 use crate::dataset;
+use crate::printable;
 use crate::report::{self, Align, Format, Table};
 use crate::study::Error;
 
@@ -99,7 +100,7 @@ fn print(
         write!(out, "{}\n{}", counts.text(), machines(audit).text())?;
         for twins in &audit.duplicates {
             let paths: Vec<String> = twins.paths.iter().map(|p| p.display().to_string()).collect();
-            writeln!(out, "\nthe same content: {}", paths.join(", "))?;
+            writeln!(out, "\nthe same content: {}", printable::line(&paths.join(", ")))?;
         }
         if audit.problems.is_empty() {
             return writeln!(out, "\nno problems");
@@ -107,7 +108,8 @@ fn print(
         writeln!(out, "\n{} problems:", audit.problems.len())?;
         for problem in &audit.problems {
             let place = problem.path.as_ref().map(|p| p.display().to_string()).or(problem.machine.clone());
-            writeln!(out, "  {}: {}", place.unwrap_or_else(|| "data set".into()), problem.message)?;
+            let place = place.unwrap_or_else(|| "data set".into());
+            writeln!(out, "  {}", printable::message(&format!("{place}: {}", problem.message)))?;
         }
         Ok(())
     })

@@ -2,7 +2,7 @@
 
 mod labels;
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::path::{Path, PathBuf};
 
 use clap::Args;
@@ -25,6 +25,9 @@ pub struct EvalArgs {
     /// Also write the challenge's score and decision files to DIR/<config>/seed-<n>
     #[arg(long, value_name = "DIR")]
     submission: Option<PathBuf>,
+    /// Whose scores --submission writes: a detector of [eval.detectors], in place of mahalanobis
+    #[arg(long, value_name = "NAME", requires = "submission")]
+    detector: Option<String>,
     #[command(flatten)]
     labels: labels::LabelOptions,
     #[command(flatten)]
@@ -53,7 +56,9 @@ pub fn run(args: &EvalArgs, context: &Context) -> Result<(), Failure> {
     });
     let device = device::open(args.device.device)?;
     let (mut evaluated, mut failures) = (Vec::new(), Vec::new());
-    let judge = Judge::new(&args.sets, &device, &context.ui).with_submission(args.submission.as_deref());
+    let judge = Judge::new(&args.sets, &device, &context.ui)
+        .with_submission(args.submission.as_deref())
+        .with_detector(args.detector.as_deref());
     for folder in &folders {
         match judge.evaluate(folder) {
             Ok(one) => evaluated.push(one),
@@ -123,6 +128,12 @@ fn print(evaluated: &[Evaluation], failures: &[(&Path, Error)], context: &Contex
         ("pAUC %", Align::Right),
         ("Ω %", Align::Right),
     ]);
+    // Runs may have been judged by different ones.
+    let detectors: BTreeSet<&str> =
+        evaluated.iter().flat_map(|one| one.detectors.keys().map(String::as_str)).collect();
+    let names: Vec<String> =
+        detectors.iter().flat_map(|name| [format!("{name} AUC %"), format!("{name} Ω %")]).collect();
+    columns.extend(names.iter().map(|name| (name.as_str(), Align::Right)));
     let mut table = Table::new(&columns);
     let number = |value: Option<f64>| value.map_or_else(Cell::none, |value| Cell::number(value, 5));
     let percent = |auc: Option<f64>| auc.map_or_else(Cell::none, Cell::percent);
@@ -146,6 +157,10 @@ fn print(evaluated: &[Evaluation], failures: &[(&Path, Error)], context: &Contex
             ]
             .map(percent),
         );
+        for name in &detectors {
+            let of = one.detectors.get(*name);
+            row.extend([of.and_then(|of| of.aucs.auc), of.and_then(|of| of.official.omega)].map(percent));
+        }
         table.row(row);
         for why in reasons(one) {
             context.ui.warn(&format!("{}: {why}", one.path));
@@ -171,5 +186,14 @@ fn reasons(one: &Evaluation) -> Vec<String> {
     ];
     let own = all.iter().filter_map(|(what, why)| why.as_ref().map(|why| format!("{what}: {why}")));
     let others = one.other_proxies.iter().filter_map(|proxy| Some((&proxy.name, proxy.why.as_ref()?)));
-    own.chain(others.map(|(name, why)| format!("{name}: {why}"))).collect()
+    let others = others.map(|(name, why)| format!("{name}: {why}"));
+    let detectors = one.detectors.iter().flat_map(|(name, of)| {
+        // What holds of the clips has been said of the Mahalanobis distance.
+        let official = of.official.why.as_ref().filter(|why| one.official.why.as_ref() != Some(why));
+        let official = official.filter(|_| of.aucs.auc.is_some());
+        let own = of.aucs.why.as_ref().filter(|why| one.mahalanobis.aucs.why.as_ref() != Some(why));
+        let said = of.notes.iter().chain(own).chain(official);
+        said.map(move |said| format!("detector {name}: {said}"))
+    });
+    own.chain(others).chain(detectors).collect()
 }

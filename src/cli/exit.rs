@@ -3,8 +3,9 @@
 use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
 
-use crate::study::pretrained;
-use crate::{config, dataset, device, official, study, task, train};
+use crate::printable;
+use crate::study::{fuse, pretrained, sweep};
+use crate::{config, dataset, device, fusion, official, study, task, train};
 
 /// Why a command failed.
 #[derive(Debug, thiserror::Error)]
@@ -24,6 +25,16 @@ pub enum Failure {
     /// Standard output.
     #[error("failed to write to standard output: {0}")]
     Output(io::Error),
+    /// Runs that are not what they say.
+    #[error("{damaged} of {all} runs are damaged:\n{list}")]
+    Damaged {
+        /// How many are.
+        damaged: usize,
+        /// Of how many.
+        all: usize,
+        /// One line a problem: the file, what is wrong, what to do.
+        list: String,
+    },
     /// Some runs of several.
     #[error("{failed} of {all} runs failed:\n{list}")]
     Runs {
@@ -60,7 +71,7 @@ impl From<device::Error> for Failure {
 /// Something unforeseen, or a disk that cannot be written.
 const INTERNAL: u8 = 1;
 /// The command line is wrong; clap uses it too.
-const USAGE: u8 = 2;
+pub(super) const USAGE: u8 = 2;
 /// The configuration is wrong.
 const CONFIG: u8 = 3;
 /// The recordings, runs or results that were named cannot be used.
@@ -80,7 +91,7 @@ impl Failure {
             Self::Usage(_) => USAGE,
             Self::Config(_) => CONFIG,
             Self::Runs { .. } => PART,
-            Self::Official(_) => DATA,
+            Self::Official(_) | Self::Damaged { .. } => DATA,
             Self::Study(error) => study_code(error),
         }
     }
@@ -98,7 +109,7 @@ impl Failure {
                 let _ = writeln!(io::stderr(), "{}", error.render(colour).trim_end());
             }
             other => {
-                let _ = writeln!(io::stderr(), "error: {other}");
+                let _ = writeln!(io::stderr(), "error: {}", printable::message(&other.to_string()));
             }
         }
         ExitCode::from(self.code())
@@ -108,7 +119,8 @@ impl Failure {
 fn study_code(error: &study::Error) -> u8 {
     use study::Error;
     match error {
-        Error::Config(_) | Error::ChangedTraining(_) => CONFIG,
+        Error::Config(_) | Error::ChangedTraining(_) | Error::NoDetector { .. } => CONFIG,
+        Error::Device(device::Error::Fault(_)) => INTERNAL,
         Error::Training(train::Error::Device(_) | train::Error::Precision(_)) | Error::Device(_) => DEVICE,
         Error::Task(error) | Error::Training(train::Error::Task(error)) => task_code(error),
         Error::File(_)
@@ -117,7 +129,9 @@ fn study_code(error: &study::Error) -> u8 {
         )
         | Error::Run(crate::run::Error::File(_)) => INTERNAL,
         // It is the learning rate, or the number format, that must change.
-        Error::Training(train::Error::Diverged { .. } | train::Error::Overflow) => CONFIG,
+        Error::Training(
+            train::Error::Diverged { .. } | train::Error::BrokenWeights { .. } | train::Error::Overflow,
+        ) => CONFIG,
         Error::Data(dataset::Error::SynthValue { .. }) => USAGE,
         Error::Data(dataset::Error::Files(_)) => INTERNAL,
         Error::Data(_)
@@ -130,11 +144,15 @@ fn study_code(error: &study::Error) -> u8 {
         | Error::Run(_)
         | Error::Weights { .. }
         | Error::Score(_)
+        | Error::DamagedPlan { .. }
+        | Error::Detector { .. }
         | Error::NotTrained { .. }
         | Error::SeparatesNothing { .. }
         | Error::SeveralRuns { .. }
         | Error::TargetLength { .. }
         | Error::OneClass { .. } => DATA,
+        Error::Fuse(error) => fuse_code(error),
+        Error::Sweep(error) => sweep_code(error),
         Error::Pretrained(error) => pretrained_code(error),
         Error::Interrupted => INTERRUPTED,
     }
@@ -146,6 +164,36 @@ fn task_code(error: &task::Error) -> u8 {
         task::Error::Device(_) | task::Error::Precision(_) => DEVICE,
         task::Error::Setting(_) => CONFIG,
         _ => DATA,
+    }
+}
+
+fn sweep_code(error: &sweep::Error) -> u8 {
+    use sweep::Error;
+    match error {
+        Error::NoFamily { .. } | Error::Slurm(_) => USAGE,
+        Error::Twice { .. } => CONFIG,
+        Error::NoWorker(_) => DEVICE,
+        Error::Start(_) | Error::Answer(_) | Error::Submit { .. } => INTERNAL,
+    }
+}
+
+fn fuse_code(error: &fuse::Error) -> u8 {
+    use fuse::Error;
+    match error {
+        // What is asked for is not to be had of these systems.
+        Error::Choice(_)
+        | Error::Normalise(_)
+        | Error::Fusion(
+            fusion::Error::NoObjective { .. } | fusion::Error::Setting(_) | fusion::Error::OneFold { .. },
+        ) => CONFIG,
+        Error::File(_) => INTERNAL,
+        Error::Output { .. } => USAGE,
+        Error::Official(_)
+        | Error::Run(_)
+        | Error::Fusion(_)
+        | Error::Unusable { .. }
+        | Error::Row { .. }
+        | Error::Differ(_) => DATA,
     }
 }
 

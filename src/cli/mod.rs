@@ -9,14 +9,18 @@ mod devices;
 mod eval;
 mod exit;
 mod extract;
+mod fuse;
 mod import;
 mod listening;
 mod preview_augment;
+mod report;
 mod score;
 mod separate;
 mod shell;
+mod sweep;
 mod synth;
 mod train;
+mod verify;
 
 use std::io::{self, Write};
 use std::path::PathBuf;
@@ -24,7 +28,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::device::DeviceChoice;
+use crate::device::{self, DeviceChoice};
 use crate::report::Format;
 use crate::ui::{LogWriter, Ui};
 pub use exit::Failure;
@@ -67,16 +71,27 @@ enum Command {
     Data(data::DataArgs),
     /// Train one configuration for every selected machine and seed
     Train(train::TrainArgs),
+    /// Train and judge every trial of a study; goes on where it was stopped
+    Sweep(sweep::SweepArgs),
+    /// Does what a sweep says on its standard input
+    #[command(hide = true)]
+    SweepWorker(sweep::WorkerArgs),
     /// Judge trained runs: proxy metric, features, linear probe, Mahalanobis distance
     Eval(eval::EvalArgs),
     /// Separate a machine from a recording with a trained run, as WAV files to listen to
     Separate(separate::SeparateArgs),
     /// Rank correlation of proxy and detection, family by family, with exact p
     Correlate(correlate::CorrelateArgs),
+    /// Tables, figures and one self-contained HTML page of many runs
+    Report(report::ReportArgs),
+    /// Check runs: every file against its hash, every number against the files that it comes from
+    Verify(verify::VerifyArgs),
     /// The challenge's official metrics of score and decision files
     Score(score::ScoreArgs),
     /// Paired difference of two systems, with its interval
     Compare(compare::CompareArgs),
+    /// Tune weights of several systems, and fuse their scores
+    Fuse(fuse::FuseArgs),
     /// Describe a checkpoint of BEATs, EAT, CED or a ResNet; -o converts it to safetensors
     Import(import::ImportArgs),
     /// Embeddings of WAV files from a pre-trained encoder, as a .npz file
@@ -129,6 +144,10 @@ impl Context {
 
 /// Run the program on the process's arguments.
 pub fn main() -> ExitCode {
+    if let Err(error) = crate::faults::prepare() {
+        let _ = writeln!(io::stderr(), "error: {error}");
+        return ExitCode::from(exit::USAGE);
+    }
     crate::process::prepare();
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
@@ -146,7 +165,7 @@ pub fn main() -> ExitCode {
     log(&cli.common, &context.ui);
     // Before any matrix product: OpenBLAS's own threads would fight with rayon's, and their number change the bits.
     crate::linalg::use_one_blas_thread();
-    match run(&cli.command, &context) {
+    match device::watch(None, || run(&cli.command, &context)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => failure.report(),
     }
@@ -157,11 +176,16 @@ fn run(command: &Command, context: &Context) -> Result<(), Failure> {
         Command::Synth(args) => synth::run(args, context),
         Command::Data(args) => data::run(args, context),
         Command::Train(args) => train::run(args, context),
+        Command::Sweep(args) => sweep::run(args, context),
+        Command::SweepWorker(args) => sweep::work(args, context),
         Command::Eval(args) => eval::run(args, context),
         Command::Separate(args) => separate::run(args, context),
         Command::Correlate(args) => correlate::run(args, context),
+        Command::Report(args) => report::run(args, context),
+        Command::Verify(args) => verify::run(args, context),
         Command::Score(args) => score::run(args, context),
         Command::Compare(args) => compare::run(args, context),
+        Command::Fuse(args) => fuse::run(args, context),
         Command::Import(args) => import::run(args, context),
         Command::Extract(args) => extract::run(args, context),
         Command::Demo(args) => demo::run(args, context),

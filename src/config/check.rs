@@ -86,16 +86,30 @@ impl Problem {
     }
 }
 
+/// Keys of a configuration's file beside the settings.
+const BESIDE: [&str; 2] = ["grid", "extends"];
+/// Keys that a study's file has and a configuration has not.
+pub(super) const OF_STUDIES: [&str; 4] = ["study", "common", "family", "protocol"];
+/// Keys that a fusion's file has and a configuration and a study have not.
+pub(super) const OF_FUSIONS: [&str; 6] = ["system", "normalise", "tune", "apply", "validate", "official"];
+
 /// Everything wrong with a configuration that concerns one value at a time.
 pub(super) fn check(root: &Node) -> Vec<Problem> {
-    let mut checker = Checker { path: Vec::new(), in_list: false, problems: Vec::new() };
-    checker.visit(root, experiment());
+    check_document(root, experiment(), &BESIDE)
+}
+
+/// Everything wrong with a document of the given shape that concerns one value at a time; `beside` are keys that a file of
+/// this kind has at its top and its shape has not.
+pub(super) fn check_document(root: &Node, shape: &Shape, beside: &[&'static str]) -> Vec<Problem> {
+    let mut checker = Checker { root: shape, beside, path: Vec::new(), in_list: false, problems: Vec::new() };
+    checker.visit(root, shape);
     checker.problems
 }
 
 /// Everything wrong with one value that is to stand at `path`.
 pub(super) fn check_value(path: &[String], node: &Node, shape: &Shape) -> Vec<Problem> {
-    let mut checker = Checker { path: path.to_vec(), in_list: false, problems: Vec::new() };
+    let (root, beside, path) = (experiment(), &BESIDE, path.to_vec());
+    let mut checker = Checker { root, beside, path, in_list: false, problems: Vec::new() };
     checker.visit(node, shape);
     checker.problems
 }
@@ -110,18 +124,23 @@ fn written(key: &str) -> String {
     if !key.is_empty() && key.chars().all(bare) { key.to_owned() } else { format!("{key:?}") }
 }
 
-struct Checker {
+/// More problems than are told: the advice to further ones would take longer than all the rest.
+const MOST_ADVISED: usize = 100;
+
+struct Checker<'a> {
+    root: &'a Shape,
+    beside: &'a [&'static str],
     path: Vec<String>,
     /// What is visited is a value in the list at `path`.
     in_list: bool,
     problems: Vec<Problem>,
 }
 
-impl Checker {
+impl Checker<'_> {
     fn visit(&mut self, node: &Node, shape: &Shape) {
         match (shape, &node.item) {
             (Shape::Any, _) | (Shape::Boolean, Item::Scalar(Value::Boolean(_))) => {}
-            (Shape::Table(_), Item::Table(table)) => self.visit_entries(table, shape),
+            (Shape::Table(_) | Shape::Map(_), Item::Table(table)) => self.visit_entries(table, shape),
             (Shape::Tagged(_), Item::Table(table)) => self.visit_variant(node, table, shape),
             (Shape::List { items, min_items, unique }, Item::List(list)) => {
                 if list.len() < *min_items {
@@ -197,19 +216,38 @@ impl Checker {
         };
         let mut names: Vec<&str> = shape.keys().iter().map(|(name, _)| name.as_str()).collect();
         if self.path.is_empty() {
-            names.extend(["grid", "extends"]);
+            names.extend(self.beside);
         }
-        let near = match self.path.is_empty().then(|| nearest(key, ["grid", "extends"])).flatten() {
+        let beside = self.beside.iter().copied();
+        let near = match self.path.is_empty().then(|| nearest(key, beside)).flatten() {
+            _ if self.problems.len() >= MOST_ADVISED => None,
             Some(name) => Some(name.to_owned()),
             // Tables in a list have no paths of their own.
             None => match nearest(key, shape.keys().iter().map(|(name, _)| name.as_str())) {
                 Some(name) if !parent.is_empty() => Some(format!("{parent}.{name}")),
-                _ => nearest_key(experiment(), &self.path, key),
+                _ => nearest_key(self.root, &self.path, key),
             },
         };
         let place =
-            if parent.is_empty() { "a configuration has".to_owned() } else { format!("`{parent}` has") };
+            if parent.is_empty() { "this file may have".to_owned() } else { format!("`{parent}` has") };
+        let of_study = parent.is_empty() && OF_STUDIES.contains(&key);
+        let of_fusion = parent.is_empty() && OF_FUSIONS.contains(&key);
+        let is_study = OF_STUDIES.iter().any(|key| self.root.find(key).is_some());
+        let of_experiment =
+            parent.is_empty() && is_study && (experiment().find(key).is_some() || key == "grid");
         let help = match near {
+            // Known to experiments, unknown here: this is a study.
+            _ if of_experiment => {
+                "a study has its experiments' settings under [common], or [family.override]; \
+                                   `asdbench train` takes a configuration without families"
+                    .to_owned()
+            }
+            _ if of_study => {
+                "it belongs to a study, of several configurations: `asdbench sweep` runs one".to_owned()
+            }
+            _ if of_fusion => {
+                "it belongs to a fusion of several systems: `asdbench fuse` takes one".to_owned()
+            }
             // It was written under a table's header, or given to `--set`.
             _ if key == "extends" => "`extends` stands in a file, above its first table".to_owned(),
             Some(near) => format!("did you mean `{near}`?"),

@@ -1,11 +1,13 @@
 //! What can go wrong with a configuration, and how it is shown.
 
-use std::io;
+use std::borrow::Cow;
 use std::sync::Arc;
+use std::{fmt, io};
 
 use miette::{GraphicalReportHandler, GraphicalTheme, LabeledSpan, NamedSource};
 
 use super::source::{SourceKind, Sources, Span};
+use crate::printable;
 
 /// A configuration that cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -22,6 +24,14 @@ pub enum Error {
     /// Unknown keys, wrong types, values out of range: everything that was found, in the order of the sources.
     #[error("{}", summary(.0))]
     Invalid(Vec<Diagnosis>),
+    /// What is asked for is not to be had of a study, but of one configuration.
+    #[error("{}: it is a study of {families} families, and --toml prints one experiment: name a family's file", path.display())]
+    OneExperiment {
+        /// The study.
+        path: std::path::PathBuf,
+        /// How many families it has.
+        families: usize,
+    },
     /// No data folder was given where one is needed.
     #[error("{NO_DATA_ROOT}")]
     NoDataRoot,
@@ -34,6 +44,11 @@ pub enum Error {
     #[error("failed to write the output")]
     Output(#[from] io::Error),
 }
+
+/// More problems than a person reads at once; each is shown with its place, which takes the whole file to find.
+const MOST_TOLD: usize = 50;
+/// Bytes of an excerpt: a line may be as long as its file, and the excerpts' printer takes lines of up to 65,535 characters.
+const LONGEST_EXCERPT: usize = 4000;
 
 const NO_DATA_ROOT: &str = "`data.root` is not set: the configuration names no folder of recordings";
 const NO_DATA_ROOT_HELP: &str = "add `--set data.root=DIR`, or `root = \"DIR\"` under `[data]`";
@@ -93,6 +108,22 @@ impl Diagnosis {
         self.help.as_deref()
     }
 
+    /// Whether the lines that it is about can be shown: they are not too long and no character in them acts.
+    fn has_excerpt(&self) -> bool {
+        let (Some(excerpt), [label, ..]) = (&self.excerpt, self.labels.as_slice()) else { return false };
+        let text: &str = excerpt.inner();
+        let (Some(before), Some(after)) =
+            (text.get(..label.offset()), text.get(label.offset() + label.len()..))
+        else {
+            return false;
+        };
+        // With the line before and the one behind it, which are shown too.
+        let start = before.rmatch_indices('\n').nth(1).map_or(0, |(at, _)| at);
+        let end =
+            after.match_indices('\n').nth(1).map_or(text.len(), |(at, _)| text.len() - after.len() + at);
+        end - start <= LONGEST_EXCERPT && matches!(printable::message(&text[start..end]), Cow::Borrowed(_))
+    }
+
     fn prefix(&self) -> String {
         self.place.as_ref().map_or_else(String::new, |place| format!("{place}: "))
     }
@@ -118,9 +149,19 @@ impl Error {
             Self::NoDataRoot => {
                 render(&Diagnosis::new(NO_DATA_ROOT).help(NO_DATA_ROOT_HELP.to_owned()), color)
             }
-            Self::NoViews(_) => render(&Diagnosis::new(self.to_string()), color),
+            Self::NoViews(_) | Self::OneExperiment { .. } => render(&Diagnosis::new(self.to_string()), color),
             Self::Output(source) => render(&Diagnosis::new(format!("{self}: {source}")), color),
         }
+    }
+
+    /// The first of the problems that were found in one configuration, and the number of the others.
+    pub(super) fn of_problems(mut problems: impl ExactSizeIterator<Item = Diagnosis>) -> Self {
+        let mut told: Vec<Diagnosis> = problems.by_ref().take(MOST_TOLD).collect();
+        match problems.len() {
+            0 => {}
+            more => told.push(Diagnosis::new(format!("{more} more problems; mend these first"))),
+        }
+        Self::Invalid(told)
     }
 
     /// The problems of several configurations as one error.
@@ -132,29 +173,60 @@ impl Error {
             Self::NoDataRoot => {
                 vec![Diagnosis::new(NO_DATA_ROOT).help(NO_DATA_ROOT_HELP.to_owned())]
             }
-            Self::NoViews(_) => vec![Diagnosis::new(error.to_string())],
+            Self::NoViews(_) | Self::OneExperiment { .. } => vec![Diagnosis::new(error.to_string())],
             Self::Output(source) => vec![Diagnosis::new(format!("failed to write the output: {source}"))],
         };
         Self::Invalid(errors.into_iter().flat_map(diagnoses).collect())
     }
+
+    /// As [`join`](Self::join), where the same thing may have gone wrong in several: each is told once, and one error alone
+    /// stays what it is.
+    pub(super) fn join_distinct(mut errors: Vec<Self>) -> Self {
+        if errors.len() == 1 && !matches!(errors[0], Self::Invalid(_)) {
+            return errors.remove(0);
+        }
+        let mut told = std::collections::HashSet::new();
+        match Self::join(errors) {
+            Self::Invalid(mut all) => {
+                all.retain(|one| told.insert(one.to_string()));
+                Self::Invalid(all)
+            }
+            other => other,
+        }
+    }
 }
 
-// The derived `Display` names the place; the report shows the place by itself.
-#[derive(Debug, thiserror::Error)]
-#[error("{}", .0.message)]
-struct Report<'a>(&'a Diagnosis);
+/// A diagnosis as it is shown: with an excerpt, which names the place by itself, or with the place in words.
+#[derive(Debug)]
+struct Report<'a> {
+    diagnosis: &'a Diagnosis,
+    excerpt: bool,
+}
+
+impl fmt::Display for Report<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let text = match self.excerpt {
+            true => self.diagnosis.message.clone(),
+            false => self.diagnosis.to_string(),
+        };
+        f.write_str(&printable::message(&text))
+    }
+}
+
+impl std::error::Error for Report<'_> {}
 
 impl miette::Diagnostic for Report<'_> {
-    fn help<'a>(&'a self) -> Option<Box<dyn std::fmt::Display + 'a>> {
-        self.0.help()
+    fn help<'a>(&'a self) -> Option<Box<dyn fmt::Display + 'a>> {
+        let help = self.diagnosis.help.as_deref()?;
+        Some(Box::new(printable::message(help)))
     }
 
     fn source_code(&self) -> Option<&dyn miette::SourceCode> {
-        self.0.source_code()
+        self.diagnosis.source_code().filter(|_| self.excerpt)
     }
 
     fn labels(&self) -> Option<Box<dyn Iterator<Item = LabeledSpan> + '_>> {
-        self.0.labels()
+        self.diagnosis.labels().filter(|_| self.excerpt)
     }
 }
 
@@ -163,9 +235,9 @@ fn render(diagnosis: &Diagnosis, color: bool) -> String {
     theme.characters.error = "error:".to_owned();
     let handler = GraphicalReportHandler::new_themed(theme).with_links(false).with_wrap_lines(false);
     let mut text = String::new();
-    match handler.render_report(&mut text, &Report(diagnosis)) {
+    match handler.render_report(&mut text, &Report { diagnosis, excerpt: diagnosis.has_excerpt() }) {
         Ok(()) => text,
         // Writing to a string cannot fail; an excerpt that cannot be cut out could.
-        Err(_) => format!("error: {diagnosis}\n"),
+        Err(_) => format!("error: {}\n", printable::message(&diagnosis.to_string())),
     }
 }

@@ -1,7 +1,14 @@
 //! `[eval]`: how a trained run and its features are judged. Nothing here changes what is trained.
 
+mod detectors;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+
+pub use detectors::{
+    Banks, DensityConfig, DetectorConfig, DetectorKind, Detectors, DistanceMetric, KmeansConfig, KnnConfig,
+    LofConfig, MixtureConfig, MixtureCovariance, NeighbourReduce, SmoteConfig,
+};
 
 use super::check::Problem;
 
@@ -13,6 +20,11 @@ pub struct EvalConfig {
     pub linear_probe: LinearProbeConfig,
     /// Mahalanobis distance from the normal training clips.
     pub mahalanobis: MahalanobisConfig,
+    /// Further detectors by name; all of them score the features of one pass.
+    // Runs of before keep the files that they have.
+    #[serde(skip_serializing_if = "Detectors::is_empty")]
+    #[schemars(extend("propertyNames" = {"pattern": "^[a-z0-9][a-z0-9-]*$"}))]
+    pub detectors: Detectors,
     /// The mixtures that the separation family's proxy metric is measured on; not used by others.
     pub separation: SeparationEvalConfig,
     /// What is known of checkpoints that were trained elsewhere; not used by other families.
@@ -151,6 +163,7 @@ impl PretrainedEvalConfig {
 impl EvalConfig {
     /// Rules between settings; the range of each alone stands in the schema.
     pub(super) fn check(&self, problems: &mut Vec<Problem>) {
+        detectors::check(&self.detectors, problems);
         let published = &self.pretrained.published;
         let repeated = (1..published.len())
             .find(|&n| published[..n].iter().any(|earlier| earlier.checkpoint == published[n].checkpoint));

@@ -1,6 +1,7 @@
 //! Reads files, whatever they extend, and `--set` arguments, and lays them over one another.
 
-use std::io;
+use std::fs::File;
+use std::io::{self, Read};
 use std::path::{Component, Path, PathBuf};
 
 use toml::Value;
@@ -16,6 +17,22 @@ use super::tree::{self, Item, Node};
 
 /// Enough for any tidy set of configurations; files that extend each other twice over must not take for ever.
 const MAX_FILES: usize = 64;
+
+/// A thousand times the longest shipped one. A device, or a recording that was named by mistake, must not fill the memory.
+const MAX_BYTES: u64 = 1 << 20;
+
+/// The text of a configuration file, which may be a pipe.
+pub(super) fn read_text(path: &Path) -> io::Result<String> {
+    let mut bytes = Vec::new();
+    File::open(path)?.take(MAX_BYTES + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > MAX_BYTES {
+        return Err(io::Error::other(format!(
+            "it is longer than the {} KiB of any configuration",
+            MAX_BYTES >> 10
+        )));
+    }
+    String::from_utf8(bytes).map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error.utf8_error()))
+}
 
 /// Loads a configuration file, whatever it extends, and `--set` arguments over it (`a.b=value`, later ones win).
 ///
@@ -43,25 +60,42 @@ pub fn load_str(text: &str, name: &str) -> Result<Resolved, Error> {
 
 /// The files being read.
 #[derive(Default)]
-struct Layers {
-    sources: Sources,
+pub(super) struct Layers {
+    pub sources: Sources,
     /// The chain of files that extend one another down to the one being read: real path, shown path.
     open: Vec<(PathBuf, PathBuf)>,
+    /// Sources that were there before the configuration that is being read: a study has one for each family.
+    before: usize,
 }
 
 impl Layers {
-    /// Reads a file and the files that it extends; `from` is where another file asks for it.
-    fn file(&mut self, path: &Path, from: Option<Span>) -> Result<Node, Error> {
+    /// Begins another configuration, which may extend as many files as the one before.
+    pub fn begin(&mut self) {
+        self.before = self.sources.len();
+    }
+
+    /// Reads a configuration and the files that it extends; `from` is where another file asks for it.
+    pub fn file(&mut self, path: &Path, from: Option<Span>) -> Result<Node, Error> {
+        self.enter(path, from, Self::text)
+    }
+
+    /// Has `read` make a tree of a file's text; `from` is where another file asks for it.
+    pub fn enter(
+        &mut self,
+        path: &Path,
+        from: Option<Span>,
+        read: impl FnOnce(&mut Self, &str, &Path) -> Result<Node, Error>,
+    ) -> Result<Node, Error> {
         let shown = tidy(path);
         let complain = |diagnosis: Diagnosis, label: &str| match from {
             Some(span) => diagnosis.at(&self.sources, span, Some(label.to_owned())).boxed(),
             None => diagnosis.boxed(),
         };
-        if self.sources.len() >= MAX_FILES {
+        if self.sources.len() - self.before >= MAX_FILES {
             let message = format!("more than {MAX_FILES} files extend one another");
             return Err(Error::Read(complain(Diagnosis::new(message), "one too many")));
         }
-        let text = std::fs::read_to_string(path).map_err(|error| {
+        let text = read_text(path).map_err(|error| {
             let diagnosis = Diagnosis::new(format!(
                 "failed to read the configuration {}: {}",
                 shown.display(),
@@ -81,22 +115,31 @@ impl Layers {
             return Err(Error::Cycle(complain(diagnosis, "comes back to a file that is being read")));
         }
         self.open.push((real, shown));
-        let node = self.text(&text, path);
+        let node = read(self, &text, path);
         self.open.pop();
         node
     }
 
     /// Reads a text and the files that it extends.
     fn text(&mut self, text: &str, path: &Path) -> Result<Node, Error> {
+        let own = self.parse(text, path)?;
+        self.extend(own, path.parent().unwrap_or(Path::new("")))
+    }
+
+    /// Parses a file's text, which becomes a source.
+    pub fn parse(&mut self, text: &str, path: &Path) -> Result<Node, Error> {
         let source = self.sources.add(SourceKind::File(tidy(path)), text);
-        let mut own = tree::parse(text, source).map_err(|error| {
+        tree::parse(text, source).map_err(|error| {
             let range = error.span().unwrap_or(0..0);
             let span = Span { source, start: range.start, end: range.end };
             let message = format!("not valid TOML: {}", error.message().replace('\n', ", "));
             Error::Syntax(Diagnosis::new(message).at(&self.sources, span, None).boxed())
-        })?;
+        })
+    }
+
+    /// Lays a table of settings over the configurations that it extends, relative to `folder`.
+    pub fn extend(&mut self, mut own: Node, folder: &Path) -> Result<Node, Error> {
         grid::flatten(&mut own);
-        let folder = path.parent().unwrap_or(Path::new(""));
         let mut below = Node::empty(own.span);
         for (name, span) in self.extended(&mut own)? {
             let base = self.file(&folder.join(name), Some(span))?;
@@ -107,7 +150,7 @@ impl Layers {
     }
 
     /// Takes `extends` out of a file's table.
-    fn extended(&self, own: &mut Node) -> Result<Vec<(String, Span)>, Error> {
+    pub fn extended(&self, own: &mut Node) -> Result<Vec<(String, Span)>, Error> {
         let Some(node) = own.table_mut().and_then(|table| table.remove("extends")) else {
             return Ok(Vec::new());
         };
@@ -177,7 +220,7 @@ fn read_help(path: &Path, error: &io::Error) -> Option<String> {
 }
 
 /// A path without `x/..` and `.`, for showing: `configs/micro/../ae.toml` is `configs/ae.toml`.
-fn tidy(path: &Path) -> PathBuf {
+pub(super) fn tidy(path: &Path) -> PathBuf {
     let mut tidy = PathBuf::new();
     for part in path.components() {
         match part {

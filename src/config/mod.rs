@@ -13,14 +13,17 @@ mod error;
 mod eval;
 mod experiment;
 mod frontend;
+mod fusion;
 mod grid;
 mod load;
+mod protocol;
 mod resolved;
 mod schema;
 mod set;
 mod shape;
 mod show;
 mod source;
+mod study;
 mod suggest;
 mod task;
 mod train;
@@ -29,16 +32,28 @@ mod tree;
 pub use data::{DataConfig, Layout, OnBadClip};
 pub use error::{Diagnosis, Error};
 pub use eval::{
-    CovarianceEstimator, EvalConfig, LinearProbeConfig, MahalanobisConfig, PretrainedEvalConfig,
-    ProbeAdamConfig, ProbeSolver, ProbeSplit, PublishedMap, SeparationEvalConfig,
+    Banks, CovarianceEstimator, DensityConfig, DetectorConfig, DetectorKind, Detectors, DistanceMetric,
+    EvalConfig, KmeansConfig, KnnConfig, LinearProbeConfig, LofConfig, MahalanobisConfig, MixtureConfig,
+    MixtureCovariance, NeighbourReduce, PretrainedEvalConfig, ProbeAdamConfig, ProbeSolver, ProbeSplit,
+    PublishedMap, SeparationEvalConfig, SmoteConfig,
 };
 pub use experiment::Experiment;
 pub use frontend::{FrontendConfig, Scale};
+pub use fusion::{
+    ApplyConfig, Folders, FusionConfig, FusionObjective, Missing, NormaliseConfig, NormaliseMethod,
+    OfficialConfig, OfficialYear, SystemConfig, TuneConfig, TuneMethod, ValidateConfig, ValidateOver,
+    WeightsPer, fusion_schema, fusion_schema_text, is_fusion, load_fusion,
+};
 pub use grid::{Axis, Grid};
 pub use load::{load, load_str};
+pub use protocol::{PValue, ProtocolConfig};
 pub use resolved::{Resolved, Setting};
 pub use schema::{json_schema, json_schema_text};
 pub use source::Origin;
+pub use study::{
+    ResolvedStudy, Study, StudyFamily, is_study, load_protocol, load_study, resolve_study, study_schema,
+    study_schema_text,
+};
 pub use task::{
     AutoencoderConfig, ClassLabel, ClassificationConfig, ClassificationLoss, ContrastiveConfig,
     ContrastiveMethod, FeaturePool, Hears, LinearPhaseConfig, MarginConfig, PretrainedConfig,

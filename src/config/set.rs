@@ -16,7 +16,7 @@ pub(super) struct Override {
     pub whole_grid: bool,
 }
 
-/// Reads a `--set` argument, `a.b=value`.
+/// Reads a `--set` argument, `a.b=value`, over a configuration.
 ///
 /// The value is TOML. What is no TOML is taken as a string, and so is whatever goes to a setting that takes a
 /// string: `--set data.root=2022` names a folder. Lists, tables and quoted strings have to be right.
@@ -24,6 +24,14 @@ pub(super) struct Override {
 /// # Errors
 /// [`Error::Syntax`] if there is no `=`, no value, or one of the two sides cannot be read.
 pub(super) fn parse(argument: &str, sources: &mut Sources) -> Result<Override, Error> {
+    parse_for(argument, experiment(), sources)
+}
+
+/// As [`parse`], over a document of another shape, which says what takes a string.
+///
+/// # Errors
+/// As [`parse`].
+pub(super) fn parse_for(argument: &str, root: &Shape, sources: &mut Sources) -> Result<Override, Error> {
     let text = format!("{FLAG}{argument}");
     let source = sources.add(SourceKind::Set, &text);
     let whole = Span { source, start: FLAG.len(), end: text.len() };
@@ -47,7 +55,7 @@ pub(super) fn parse(argument: &str, sources: &mut Sources) -> Result<Override, E
     let (path, key_span) =
         only_path(key).ok_or_else(|| wrong(key_span, "`--set` takes one dotted key".to_owned(), usage))?;
 
-    let shape = path.iter().try_fold(experiment(), |shape, key| shape.find(key));
+    let shape = path.iter().try_fold(root, |shape, key| shape.find(key));
     let as_text =
         || Node { key: key_span, span: value_span, item: Item::Scalar(Value::String(value_text.to_owned())) };
     let quoted = value_text.starts_with(['"', '\'']);

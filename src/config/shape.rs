@@ -14,6 +14,8 @@ pub(super) enum Shape {
     Table(Vec<(String, Shape)>),
     /// A table whose only key picks a variant, as `[task.autoencoder]`.
     Tagged(Vec<(String, Shape)>),
+    /// A table of such values under names of the writer's own choice.
+    Map(Box<Shape>),
     List {
         items: Box<Shape>,
         min_items: usize,
@@ -96,7 +98,12 @@ impl Shape {
             return Self::read_branches(branches);
         }
         match type_of(schema) {
-            Some("object") => Self::Table(properties(schema)),
+            Some("object") => match schema.get("additionalProperties") {
+                Some(values) if values.is_object() && schema.get("properties").is_none() => {
+                    Self::Map(Box::new(Self::read(values)))
+                }
+                _ => Self::Table(properties(schema)),
+            },
             Some("array") => Self::List {
                 items: Box::new(schema.get("items").map_or(Self::Any, Self::read)),
                 min_items: count("minItems").unwrap_or(0),
@@ -149,7 +156,23 @@ impl Shape {
 
     /// What stands under a known key.
     pub fn find(&self, name: &str) -> Option<&Self> {
+        if let Self::Map(values) = self {
+            return Some(values);
+        }
         self.keys().iter().find(|(key, _)| key == name).map(|(_, shape)| shape)
+    }
+
+    /// The shape of `value` without the tables that it has not: of a named table, which may hold one of several, those have no
+    /// settings.
+    pub fn without_absent_tables(&self, value: &toml::Value) -> Self {
+        let Self::Table(keys) = self else { return self.clone() };
+        let given = keys.iter().filter_map(|(key, shape)| match (shape, value.get(key)) {
+            (Self::Table(_), None) => None,
+            (shape, inner) => {
+                Some((key.clone(), inner.map_or_else(|| shape.clone(), |it| shape.without_absent_tables(it))))
+            }
+        });
+        Self::Table(given.collect())
     }
 
     /// Whether one table of a tagged pair picks another variant than the other.
@@ -173,6 +196,7 @@ impl Shape {
     pub fn describe(&self) -> String {
         match self {
             Self::Table(_) => "a table".to_owned(),
+            Self::Map(_) => "a table of named tables".to_owned(),
             Self::Tagged(variants) => {
                 format!("a table with one of the keys {}", quoted(variants.iter().map(|(name, _)| name)))
             }
@@ -244,7 +268,7 @@ mod tests {
                 assert!(!keys.is_empty(), "{path} has no keys");
                 keys.iter().for_each(|(key, child)| leaves(child, &format!("{path}.{key}"), found));
             }
-            Shape::List { items, .. } => leaves(items, path, found),
+            Shape::List { items, .. } | Shape::Map(items) => leaves(items, path, found),
             leaf => found.push((path.to_owned(), leaf)),
         }
     }

@@ -9,7 +9,7 @@ use super::shape::readable;
 use super::source::Origin;
 
 impl Resolved {
-    /// One row a setting, then one an axis of the grid: name, value, origin.
+    /// One row a setting, then one an axis of the grid or an entry of the list: name, value, origin.
     #[must_use]
     pub fn rows(&self) -> Vec<[String; 3]> {
         let axes = self.grid.axes().iter().map(|axis| {
@@ -17,7 +17,10 @@ impl Resolved {
             let origin = self.axis_origin(axis).to_string();
             [format!("grid.{}", axis.path()), short_toml(&values), origin]
         });
-        self.settings().iter().map(row).chain(axes).collect()
+        let entries = self.list().into_iter().enumerate();
+        let entries = entries
+            .map(|(nth, (entry, origin))| [format!("list[{nth}]"), short_toml(&entry), origin.to_string()]);
+        self.settings().iter().map(row).chain(axes).chain(entries).collect()
     }
 
     /// The JSON document of `asdbench config show --format json`.
@@ -36,7 +39,7 @@ impl Resolved {
             "family": self.experiment.family(),
             "slug": self.experiment.slug(),
             "training_hash": self.experiment.training_hash(),
-            "trials": self.grid.trials(),
+            "trials": self.trials(),
             "settings": self.settings().iter().map(setting).collect::<Vec<_>>(),
             "grid": self.grid.axes().iter().map(axis).collect::<Vec<_>>(),
         })

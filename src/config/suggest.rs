@@ -2,8 +2,14 @@
 
 use super::shape::Shape;
 
+/// Bytes of the longest word that is compared, twice those of the longest key: the comparison takes the product of both lengths.
+const LONGEST_WORD: usize = 100;
+
 /// The candidate that somebody who typed `word` most likely meant, if any is close.
 pub(super) fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    if word.len() > LONGEST_WORD {
+        return None;
+    }
     let typed = plain(word);
     let ranked = candidates.into_iter().filter_map(|candidate| {
         let known = plain(candidate);

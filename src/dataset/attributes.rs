@@ -7,6 +7,9 @@ use std::path::Path;
 use super::layout::{name_facts, stem};
 use super::walk::{Problem, ProblemKind};
 
+/// Far more than any year's tables have; each is compared with each for every clip.
+const MOST_CONDITIONS: usize = 256;
+
 /// The attributes of all clips that the tables below a root name.
 #[derive(Debug, Default)]
 pub(super) struct AttributeTables {
@@ -38,10 +41,18 @@ impl AttributeTables {
         let mut reader =
             csv::ReaderBuilder::new().flexible(true).trim(csv::Trim::All).from_reader(text.as_bytes());
         let header = reader.headers().map_err(|error| error.to_string())?.clone();
-        let column = |name: &str| header.iter().position(|found| found.eq_ignore_ascii_case(name));
+        let mut columns: HashMap<String, usize> = HashMap::with_capacity(header.len());
+        for (at, name) in header.iter().enumerate() {
+            columns.entry(name.to_ascii_lowercase()).or_insert(at);
+        }
+        let column = |name: &str| columns.get(name).copied();
         let name_at = column("file_name").ok_or("its header has no `file_name` column")?;
         let pairs: Vec<(usize, usize)> =
             (1..).map_while(|n| Some((column(&format!("d{n}p"))?, column(&format!("d{n}v"))?))).collect();
+
+        if pairs.len() > MOST_CONDITIONS {
+            return Err(format!("it has more than {MOST_CONDITIONS} conditions a clip"));
+        }
 
         // The folder of the table is the machine's, unless one table serves several machines from above.
         let folders: Vec<&str> = path.split('/').rev().skip(1).collect();

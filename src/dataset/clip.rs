@@ -1,6 +1,6 @@
 //! What is known of a clip without opening it, and the views of a machine's clips.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
@@ -72,23 +72,44 @@ impl Split {
 /// The clips that a machine's model may learn from: normal clips of the train split, sorted by path.
 ///
 /// This type is the guard against test data in training. It holds no label, no test clip and no reference to the
-/// index, and only [`ClipIndex::training`](super::ClipIndex::training) makes one, so a function that takes
-/// `TrainingClips` cannot reach anything that belongs to evaluation. Training code takes this type and never the
-/// index.
+/// index, only [`ClipIndex::training`](super::ClipIndex::training) makes one, and nobody can put another clip into it,
+/// so a function that takes `TrainingClips` cannot reach anything that belongs to evaluation. Training code takes this
+/// type and never the index.
 #[derive(Clone, Debug)]
-#[expect(
-    clippy::manual_non_exhaustive,
-    reason = "the attribute binds other crates; this must bind this crate's rooms"
-)]
 pub struct TrainingClips {
+    pub(super) root: PathBuf,
+    pub(super) machine: String,
+    pub(super) clips: Vec<Clip>,
+}
+
+impl TrainingClips {
     /// The data set's root; clip paths are relative to it.
-    pub root: PathBuf,
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
     /// Machine type.
-    pub machine: String,
+    pub fn machine(&self) -> &str {
+        &self.machine
+    }
+
     /// Normal train clips, sorted by path.
-    pub clips: Vec<Clip>,
-    /// Private, so that no other room can make this type from clips of its own choice.
-    pub(super) _made_by_the_index: (),
+    pub fn clips(&self) -> &[Clip] {
+        &self.clips
+    }
+}
+
+/// Recordings that a training may mix its clips with: normal train clips of other machine types, or those of a folder
+/// that are not held out. Made by the index and by [`InterferenceFolder`](super::InterferenceFolder) alone, as
+/// [`TrainingClips`] is.
+#[derive(Clone, Debug)]
+pub struct InterferenceClips(pub(super) SoundClips);
+
+impl InterferenceClips {
+    /// The recordings, which also serve for less than a training.
+    pub fn sounds(&self) -> &SoundClips {
+        &self.0
+    }
 }
 
 /// Recordings of which the sound alone is used: no label, and no way to the index.

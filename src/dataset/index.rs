@@ -27,7 +27,7 @@ pub struct ClipIndex {
     root: PathBuf,
     layout: Layout,
     machines: Vec<String>,
-    clips: Vec<IndexedClip>,
+    pub(super) clips: Vec<IndexedClip>,
     problems: Vec<Problem>,
     other_files: BTreeMap<String, usize>,
     /// (machine, first, second) of clips that share a name.
@@ -145,12 +145,7 @@ impl ClipIndex {
                 remedy: remedy.to_owned(),
             });
         }
-        Ok(TrainingClips {
-            root: self.root.clone(),
-            machine: machine.to_owned(),
-            clips,
-            _made_by_the_index: (),
-        })
+        Ok(TrainingClips { root: self.root.clone(), machine: machine.to_owned(), clips })
     }
 
     /// The test clips of `machine` with their labels.

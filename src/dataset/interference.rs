@@ -4,15 +4,24 @@ use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use super::walk::{Problem, walk};
-use super::{Clip, ClipIndex, Error, SoundClips, Split};
+use super::{Clip, ClipIndex, Error, InterferenceClips, SoundClips, Split};
 
 /// Of a folder's recordings, every so manieth is held out.
 const HELD_OUT_EVERY: usize = 5;
 
 impl ClipIndex {
-    /// The clips of a machine in one split, without labels: of the train split the normal ones, as in
-    /// [`ClipIndex::training`]; of the others all. Empty where there are none.
-    pub fn sounds(&self, machine: &str, split: Split) -> SoundClips {
+    /// The clips of a machine that a training may mix others with: the normal ones of its train split, as in
+    /// [`ClipIndex::training`]. Empty where there are none.
+    pub fn interference(&self, machine: &str) -> InterferenceClips {
+        InterferenceClips(self.sounds(machine, Split::Train))
+    }
+
+    /// The clips of a machine that no training hears, without labels. Empty where there are none.
+    pub fn held_out_sounds(&self, machine: &str) -> SoundClips {
+        self.sounds(machine, Split::Test)
+    }
+
+    fn sounds(&self, machine: &str, split: Split) -> SoundClips {
         let wanted = self.clips().iter().filter(|entry| {
             entry.clip.machine == machine
                 && entry.split == split
@@ -30,7 +39,7 @@ impl ClipIndex {
 #[derive(Clone, Debug)]
 pub struct InterferenceFolder {
     /// Those to learn with, sorted by path.
-    pub train: SoundClips,
+    pub train: InterferenceClips,
     /// Those to be judged with, every fifth; `None` where there are fewer than five, which then serve for both.
     pub held_out: Option<SoundClips>,
     /// What could not be looked at.
@@ -73,7 +82,7 @@ impl InterferenceFolder {
         let held_out = |n: usize| n % HELD_OUT_EVERY == HELD_OUT_EVERY - 1;
         let enough = tree.wavs.len() >= HELD_OUT_EVERY;
         Ok(Self {
-            train: some(&|n| !(enough && held_out(n))),
+            train: InterferenceClips(some(&|n| !(enough && held_out(n)))),
             held_out: enough.then(|| some(&held_out)),
             problems: tree.problems,
         })
@@ -91,7 +100,7 @@ impl InterferenceFolder {
             .filter(|entry| entry.clip.machine == machine)
             .filter_map(|entry| index.root().join(&entry.clip.path).canonicalize().ok())
             .collect();
-        let sets = std::iter::once(&self.train).chain(&self.held_out);
+        let sets = std::iter::once(self.train.sounds()).chain(&self.held_out);
         let recordings = sets.flat_map(|set| set.clips.iter().map(|clip| set.root.join(&clip.path)));
         let is_own = |path: &PathBuf| path.canonicalize().is_ok_and(|path| own.contains(&path));
         let Some(first) = recordings.filter(is_own).min() else {
@@ -102,7 +111,7 @@ impl InterferenceFolder {
              leave the setting out to mix with the other machine types",
             first.display()
         );
-        Err(Error::Interference { folder: self.train.root.clone(), why })
+        Err(Error::Interference { folder: self.train.sounds().root.clone(), why })
     }
 }
 

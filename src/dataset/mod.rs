@@ -13,16 +13,22 @@ mod fingerprint;
 mod index;
 mod interference;
 mod layout;
+mod remembered;
+mod sample;
+mod stamp;
 pub mod synth;
 mod truth;
 mod walk;
 mod wavs;
 
 pub use audit::{Audit, CountRow, Duplicate, MachineAudit, audit};
-pub use clip::{Clip, Domain, EvaluationClips, LabelledClip, SoundClips, Split, TrainingClips};
+pub use clip::{
+    Clip, Domain, EvaluationClips, InterferenceClips, LabelledClip, SoundClips, Split, TrainingClips,
+};
 pub use error::Error;
 pub use index::{ClipIndex, IndexedClip, index};
 pub use interference::InterferenceFolder;
+pub use stamp::Stamp;
 pub use walk::{Problem, ProblemKind};
 pub use wavs::{WavFiles, wav_files};
 

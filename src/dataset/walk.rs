@@ -1,6 +1,6 @@
 //! The walk over a data set's folder: every clip and table below the root, once, in a fixed order.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
@@ -94,12 +94,21 @@ pub(super) fn walk(root: &Path) -> Result<Tree, Error> {
     }
 
     let mut tree = Tree::default();
+    let mut entered = Links::default();
     let visible = |entry: &walkdir::DirEntry| {
-        entry.depth() == 0 || (!is_hidden(entry.file_name()) && !leads_back(entry, &canonical))
+        entry.depth() == 0
+            || (!is_hidden(entry.file_name())
+                && !leads_back(entry, &canonical)
+                && entered.is_first(root, entry))
     };
     for entry in WalkDir::new(root).follow_links(true).sort_by_file_name().into_iter().filter_entry(visible) {
         match entry {
             Ok(entry) if entry.file_type().is_file() => tree.add(root, entry.path()),
+            Ok(entry) if !entry.file_type().is_dir() && has_extension(entry.path(), "wav") => {
+                let path = entry.path().strip_prefix(root).unwrap_or(entry.path()).to_owned();
+                let message = "is no file but a pipe or a device; remove it".to_owned();
+                tree.problem(Some(path), ProblemKind::Unreachable, message);
+            }
             Ok(_) => {}
             Err(error) => {
                 let path = error.path().map(|path| path.strip_prefix(root).unwrap_or(path).to_owned());
@@ -109,6 +118,9 @@ pub(super) fn walk(root: &Path) -> Result<Tree, Error> {
                 }
             }
         }
+    }
+    for (path, message) in entered.again {
+        tree.problem(Some(path), ProblemKind::Unreachable, message);
     }
     // The order of whole paths, not walkdir's order of components, in which `a/x` would come before `a b/x`.
     tree.wavs.sort_unstable();
@@ -150,6 +162,39 @@ impl Tree {
             extension => format!("{count} .{extension}"),
         };
         format!("seen: {}", self.others.iter().map(named).collect::<Vec<_>>().join(", "))
+    }
+}
+
+/// The folders outside of the tree that links led to. Each is entered once: a few folders of links to one another hold more
+/// ways than a walk ever ends, and no clip that has not been seen.
+#[derive(Debug, Default)]
+struct Links {
+    /// The link that led to a folder first.
+    first: HashMap<PathBuf, PathBuf>,
+    /// Links that were not followed, and why.
+    again: Vec<(PathBuf, String)>,
+}
+
+impl Links {
+    fn is_first(&mut self, root: &Path, entry: &walkdir::DirEntry) -> bool {
+        if !entry.path_is_symlink() || !entry.file_type().is_dir() {
+            return true;
+        }
+        // What cannot be resolved is reported when it is entered.
+        let Ok(target) = entry.path().canonicalize() else { return true };
+        // A link back into its own folders is harmless: walkdir finds it and does not enter.
+        let folder = entry.path().parent().and_then(|folder| folder.canonicalize().ok());
+        if folder.is_some_and(|folder| folder.starts_with(&target)) {
+            return true;
+        }
+        let link = entry.path().strip_prefix(root).unwrap_or(entry.path());
+        if let Some(first) = self.first.get(&target) {
+            let why = format!("links to the folder that {} shows already; it is left out", first.display());
+            self.again.push((link.to_owned(), why));
+            return false;
+        }
+        self.first.insert(target, link.to_owned());
+        true
     }
 }
 

@@ -138,7 +138,7 @@ impl Gaussian {
 ///
 /// Forward substitution a panel of rows at a time: all but the panels' own triangles is plain products, which take a third of
 /// the time of LAPACK's solver as `ndarray-linalg` calls it on row-major matrices.
-fn solve_lower(factor: &Array2<f64>, right: &mut Array2<f64>) {
+pub(super) fn solve_lower(factor: &Array2<f64>, right: &mut Array2<f64>) {
     let dim = factor.nrows();
     for start in (0..dim).step_by(PANEL_ROWS) {
         let end = dim.min(start + PANEL_ROWS);

@@ -1,4 +1,5 @@
-//! Means, covariances and Mahalanobis distances of feature matrices: the only user of `ndarray-linalg`.
+//! Means, covariances, Mahalanobis distances, nearest neighbours and principal components of feature matrices: the only user
+//! of `ndarray-linalg`.
 //!
 //! A feature matrix is `[clips, dim]`, f64, one row a clip. LAPACK and BLAS come from the system's OpenBLAS.
 //!
@@ -7,8 +8,11 @@
 //! last bits of a result would depend on the number of cores. What is worth more than one core is divided among rayon's
 //! threads here, into blocks whose sizes do not depend on their number: the bytes are the same for any thread count.
 
+mod factor;
 mod gaussian;
 mod moments;
+mod nearest;
+mod pca;
 
 use std::ffi::c_int;
 use std::fmt;
@@ -16,8 +20,11 @@ use std::sync::Once;
 
 use ndarray::ArrayView2;
 
+pub use factor::Factor;
 pub use gaussian::Gaussian;
-pub use moments::{Moments, moments};
+pub use moments::{Moments, moments, weighted_scatter};
+pub use nearest::{Bank, Distance, Neighbour, unit_rows};
+pub use pca::{Principal, principal};
 
 /// Above this condition number a solved distance keeps fewer than four correct digits (ε · 1e12 ≈ 2e-4), and its order
 /// among other clips' distances is noise.
@@ -87,6 +94,28 @@ pub enum Error {
         /// Features of the queries.
         found: usize,
     },
+    /// Too few rows for neighbours.
+    #[error(
+        "look for neighbours among {rows} training clip(s): at least {needed} are needed, add training clips"
+    )]
+    TooFewNeighbours {
+        /// Rows that there are.
+        rows: usize,
+        /// Rows that there must be.
+        needed: usize,
+    },
+    /// The squares of the features leave the range of f64.
+    #[error("measure distances between features this large (their squares overflow): scale the features")]
+    TooLarge,
+    /// A covariance that has no Cholesky factor.
+    #[error(
+        "factorise a covariance of {dim} features that is not positive definite: use a larger regularisation, or more \
+         training clips"
+    )]
+    NotPositive {
+        /// Features.
+        dim: usize,
+    },
     /// LAPACK refused.
     #[error("factorise a {dim} × {dim} covariance")]
     Lapack {
@@ -152,10 +181,26 @@ pub fn use_one_blas_thread() {
     ONCE.call_once(|| openblas_set_num_threads(1));
 }
 
-fn check_finite(features: ArrayView2<f64>) -> Result<(), Error> {
+/// Checks that all of `features` are finite.
+///
+/// # Errors
+/// The place of the first that is not.
+pub fn check_finite(features: ArrayView2<f64>) -> Result<(), Error> {
+    // Without places first: a plain pass over the values is what nearly every call needs.
+    if features.iter().all(|value| value.is_finite()) {
+        return Ok(());
+    }
     match features.indexed_iter().find(|(_, v)| !v.is_finite()) {
         Some(((row, column), _)) => Err(Error::NotFinite { row, column }),
         None => Ok(()),
+    }
+}
+
+impl Error {
+    /// Whether the training features, although they are numbers of one width, allow no such model: a result without values
+    /// and with this reason. Otherwise something else went wrong before.
+    pub fn is_unfit(&self) -> bool {
+        !matches!(self, Self::NotFinite { .. } | Self::Width { .. } | Self::NoColumns)
     }
 }
 

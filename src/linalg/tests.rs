@@ -203,3 +203,15 @@ fn threads_do_not_change_a_bit() {
     };
     assert_eq!(run(1), run(3));
 }
+
+#[test]
+fn weights_count_rows_as_often() {
+    let x = sample(BLOCK_ROWS + 3, 5);
+    let weights: Vec<f64> = (0..x.nrows()).map(|row| (row % 3) as f64).collect();
+    let repeated: Vec<usize> = (0..x.nrows()).flat_map(|row| std::iter::repeat_n(row, row % 3)).collect();
+    let repeated = moments(x.select(Axis(0), &repeated).view()).unwrap();
+    let found = weighted_scatter(x.view(), &weights, &repeated.mean);
+    // Summation order only.
+    assert!((&found - &repeated.scatter).iter().all(|d| d.abs() < 1e-11 * found[[0, 0]]), "{found}");
+    assert_eq!(found, found.t());
+}

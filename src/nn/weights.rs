@@ -70,6 +70,23 @@ pub fn to_safetensors<M: Module>(net: &M, metadata: String) -> Result<Vec<u8>, E
     safetensors::serialize(views, Some(metadata)).map_err(|e| Error::Format(e.to_string()))
 }
 
+/// The name of a tensor in the bytes of a safetensors file that holds a NaN or an infinite value; `None` where all values
+/// are numbers.
+///
+/// # Errors
+/// When the bytes are damaged.
+pub fn not_finite(bytes: &[u8]) -> Result<Option<String>, Error> {
+    let file = SafeTensors::deserialize(bytes).map_err(|e| Error::Format(e.to_string()))?;
+    let finite = |view: &TensorView<'_>| {
+        let (values, _) = view.data().as_chunks::<4>();
+        values.iter().all(|value| f32::from_le_bytes(*value).is_finite())
+    };
+    let tensors = file.tensors().into_iter();
+    let broken = tensors.filter(|(_, view)| view.dtype() == Dtype::F32 && !finite(view));
+    // In the order of the names, whatever that of the file is.
+    Ok(broken.map(|(name, _)| name).min())
+}
+
 /// The text that [`to_safetensors`] was given.
 ///
 /// # Errors
@@ -330,6 +347,21 @@ mod tests {
         let values = |net: &Autoencoder| net.forward(x.clone()).into_data().try_to_vec::<f32>().unwrap();
         assert_eq!(values(&trained.valid()), values(&loaded));
         assert_eq!(to_safetensors(&loaded, "x".into()).unwrap(), bytes);
+    }
+
+    #[test]
+    fn a_value_that_is_no_number_is_found_wherever_it_is() {
+        let device = Device::flex();
+        let bytes = to_safetensors(&net(1, &device), String::new()).unwrap();
+        assert_eq!(not_finite(&bytes).unwrap(), None);
+        // The last value of the file: four bytes from its end.
+        for broken in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
+            let mut damaged = bytes.clone();
+            let end = damaged.len() - 4;
+            damaged[end..].copy_from_slice(&broken.to_le_bytes());
+            assert!(not_finite(&damaged).unwrap().is_some());
+        }
+        assert!(not_finite(&bytes[..bytes.len() / 2]).is_err());
     }
 
     #[test]

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use super::error::some_of;
 use super::names::{self, FileName, Kind};
 use super::{Error, Year};
-use crate::dataset::Domain;
+use crate::dataset::{Domain, Split};
 
 /// A file of the submission.
 pub(super) struct File {
@@ -65,6 +65,26 @@ pub(super) fn group(folder: &Path) -> Result<Groups, Error> {
             _ => {}
         }
     }
+    Ok(groups)
+}
+
+/// The score files of training clips by machine and section, then domain, one each.
+pub(super) fn group_training(folder: &Path) -> Result<Groups, Error> {
+    let mut groups = Groups::new();
+    for path in list(folder)? {
+        let name = match names::parse_of(&file_name(&path), Split::Train) {
+            Some(Ok(name)) if name.kind == Kind::Scores => name,
+            _ => continue,
+        };
+        let slots = groups.entry((name.machine.clone(), name.section.clone())).or_default();
+        slots.entry(name.domain).or_default().scores.push(File { name, path });
+    }
+    if groups.is_empty() {
+        let why = "no score file of training clips in this folder; expected \
+                   anomaly_score_<machine>_section_NN_train.csv";
+        return Err(Error::folder(folder, why));
+    }
+    several(folder, groups.values().flat_map(BTreeMap::values))?;
     Ok(groups)
 }
 

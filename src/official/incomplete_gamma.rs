@@ -10,7 +10,7 @@ use std::f64::consts::PI;
 const STIRLING_FROM: f64 = 10.0;
 
 /// ln Γ(x) for x > 0.
-pub(super) fn ln_gamma(x: f64) -> f64 {
+pub(crate) fn ln_gamma(x: f64) -> f64 {
     let (mut product, mut shifted) = (1.0, x);
     while shifted < STIRLING_FROM {
         product *= shifted; // Γ(x) = Γ(x + n) / (x (x + 1) … (x + n - 1))
@@ -70,7 +70,7 @@ fn deviance(a: f64, x: f64) -> f64 {
 ///
 /// The series xᵃ e⁻ˣ / Γ(a + 1) · Σ xⁿ / ((a + 1) … (a + n)) has positive terms only, so nothing cancels; it takes
 /// about 9 √a terms near x = a.
-pub(super) fn lower_gamma(a: f64, x: f64) -> f64 {
+pub(crate) fn lower_gamma(a: f64, x: f64) -> f64 {
     // NaN too.
     if x.is_nan() || x <= 0.0 {
         return 0.0;

@@ -2,7 +2,8 @@
 //!
 //! [`read`] turns a folder of `anomaly_score_*.csv` and `decision_result_*.csv` files into a [`Submission`];
 //! [`evaluate`] turns that into an [`OfficialReport`]; [`write_submission`] writes such files; [`gamma_threshold`] is the
-//! threshold that the challenge's baselines decide by.
+//! threshold that the challenge's baselines decide by. [`read_scores`] reads the same files, and those of training clips,
+//! without a word on what is anomalous; [`read_labels`] says it later, of the sections that it is asked for.
 //!
 //! Two faults of the official evaluators are not copied: a confidence interval that is (N - 1) times too small (none is
 //! computed here), and a 2022 machine's source mean over one section only.
@@ -19,6 +20,7 @@ mod rows;
 mod simplex;
 mod threshold;
 mod truth;
+mod unlabelled;
 mod write;
 mod year;
 
@@ -28,11 +30,16 @@ use crate::dataset::Domain;
 
 pub use error::Error;
 pub use evaluate::{MAX_FPR, evaluate};
+pub(crate) use incomplete_gamma::{ln_gamma, lower_gamma};
 pub use metrics::{Measure, Metrics};
+pub(crate) use names::section as section_name;
 pub use read::read;
 pub use report::{MachineReport, OfficialReport, SectionReport};
 pub use threshold::{OFFICIAL_QUANTILE, Threshold, ThresholdError, ThresholdMethod, gamma_threshold};
-pub use write::{ScoredClip, write_submission};
+pub use unlabelled::{
+    Labels, Origin, ScoreFolder, UnlabelledClip, UnlabelledSection, read_labels, read_scores,
+};
+pub use write::{ScoredClip, write_submission, write_training_scores};
 pub use year::{UnknownYear, Year};
 
 /// A test clip with its score and what is known of it.

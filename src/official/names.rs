@@ -10,7 +10,7 @@
 //! As with clips, tokens are matched, never positions: a machine's name may hold `_`.
 
 use super::Year;
-use crate::dataset::{Domain, is_number};
+use crate::dataset::{Domain, Split, is_number};
 
 /// What a file holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -43,6 +43,11 @@ pub(super) struct FileName {
 
 /// Takes a file's name apart. `None`: it is something else. `Some(Err)`: it is meant as one of ours and cannot be read.
 pub(super) fn parse(file: &str) -> Option<Result<FileName, String>> {
+    parse_of(file, Split::Test)
+}
+
+/// As [`parse`], where the clips of the file are of `split`: files of training clips say `train` where others say `test`.
+pub(super) fn parse_of(file: &str, split: Split) -> Option<Result<FileName, String>> {
     let cut = file.len().checked_sub(4).filter(|cut| file.is_char_boundary(*cut))?;
     let stem = file[cut..].eq_ignore_ascii_case(".csv").then(|| &file[..cut])?;
     let (kind, prefix, rest) =
@@ -60,17 +65,21 @@ pub(super) fn parse(file: &str) -> Option<Result<FileName, String>> {
     };
     let (year, machine) = baseline_prefix(&tokens[..at].join("_"));
     let mut domain = None;
+    let mut trained = false;
     let mut tail = &tokens[at + 2..];
     while let Some((token, after)) = tail.split_first() {
         match *token {
             "source" => domain = Some(Domain::Source),
             "target" => domain = Some(Domain::Target),
             "test" => {}
-            // Scores of training clips are no part of a submission.
-            "train" => return None,
+            "train" => trained = true,
             _ => break,
         }
         tail = after;
+    }
+    // Scores of training clips are no part of a submission, nor those of test clips scores to normalise by.
+    if trained != (split == Split::Train) {
+        return None;
     }
     if let Some(("Eval", before)) = tail.split_last().map(|(last, before)| (*last, before)) {
         tail = before;
@@ -87,7 +96,7 @@ pub(super) fn parse(file: &str) -> Option<Result<FileName, String>> {
 }
 
 /// A section's number with at least two digits and no needless ones, so that `0`, `00` and `000` are one section.
-pub(super) fn section(digits: &str) -> String {
+pub(crate) fn section(digits: &str) -> String {
     format!("{:0>2}", digits.trim_start_matches('0'))
 }
 
@@ -109,6 +118,14 @@ pub(super) fn write(kind: Kind, year: Year, machine: &str, section: &str, domain
             format!("{prefix}{machine}_section_{section}_{}_test.csv", domain.token())
         }
         _ => format!("{prefix}{machine}_section_{section}_test.csv"),
+    }
+}
+
+/// The name of a file with the scores of training clips.
+pub(super) fn write_training(year: Year, machine: &str, section: &str) -> String {
+    match year {
+        Year::Y2020 => format!("anomaly_score_{machine}_id_{section}_train.csv"),
+        _ => format!("anomaly_score_{machine}_section_{section}_train.csv"),
     }
 }
 
@@ -182,6 +199,11 @@ mod tests {
             let file = read(&write(Kind::Scores, year, "ToyCar", "03", domain));
             assert_eq!((file.machine.as_str(), file.section.as_str(), file.domain), ("ToyCar", "03", domain));
             assert_eq!(file.is_id, year == Year::Y2020);
+            let train = write_training(year, "ToyCar", "03");
+            let read = parse_of(&train, Split::Train).expect("one of ours").expect("readable");
+            assert_eq!((read.machine.as_str(), read.section.as_str()), ("ToyCar", "03"));
+            assert_eq!(parse(&train), None);
+            assert_eq!(parse_of(&write(Kind::Scores, year, "ToyCar", "03", domain), Split::Train), None);
         }
     }
 }

@@ -156,15 +156,15 @@ fn section_rows(
 }
 
 /// What is known of a scored clip.
-struct Labelled<'a> {
+pub(super) struct Labelled<'a> {
     /// Its name in the evaluation set, where that differs.
     name: &'a str,
-    anomalous: Option<bool>,
-    domain: Option<Domain>,
+    pub anomalous: Option<bool>,
+    pub domain: Option<Domain>,
 }
 
 /// Bring together what the clip's name, the file's name and the ground truth say; they must not contradict each other.
-fn label<'a>(
+pub(super) fn label<'a>(
     path: &Path,
     entry: &'a Entry,
     section: &str,

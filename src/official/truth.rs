@@ -76,17 +76,31 @@ impl Truth {
     /// Everything below `root`, which may also be one of the three folders, or a file. Lists of another year than
     /// `year` are left out.
     pub fn read(root: &Path, year: Year) -> Result<Self, Error> {
+        Self::read_of(root, year, |_, _| true)
+    }
+
+    /// As [`Truth::read`], of the machines and sections that `wanted` says yes to: no other label is looked at.
+    pub fn read_of(root: &Path, year: Year, wanted: impl Fn(&str, &str) -> bool) -> Result<Self, Error> {
         let mut truth = Self { root: root.to_owned(), sections: BTreeMap::new() };
+        let mut found = false;
         for path in tables(root)? {
             let file = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
             match names::parse(file) {
-                Some(Ok(name)) if name.kind == Kind::Truth => truth.add_table(&path, &name)?,
+                Some(Ok(name)) if name.kind == Kind::Truth => {
+                    found = true;
+                    if wanted(&name.machine, &name.section) {
+                        truth.add_table(&path, &name)?;
+                    }
+                }
                 Some(Err(why)) if file.starts_with("ground_truth_") => return Err(Error::table(&path, why)),
-                _ if is_list_of(file, year) => truth.add_list(&path)?,
+                _ if is_list_of(file, year) => {
+                    found = true;
+                    truth.add_list(&path, &wanted)?;
+                }
                 _ => {}
             }
         }
-        if truth.sections.is_empty() {
+        if !found {
             let why = "no ground truth there; expected ground_truth_data/ground_truth_<machine>_section_NN_test.csv, the \
                        same in ground_truth_domain, or eval_data_list.csv";
             return Err(Error::folder(root, why));
@@ -129,10 +143,17 @@ impl Truth {
         Ok(())
     }
 
-    fn add_list(&mut self, path: &Path) -> Result<(), Error> {
-        let mut machine = None;
+    fn add_list(&mut self, path: &Path, wanted: impl Fn(&str, &str) -> bool) -> Result<(), Error> {
+        let mut machine: Option<String> = None;
         for (row, fields) in rows::records(path)? {
             let fail = |why: String| Err(Error::row(path, row, why));
+            // A row of a section that is not asked for is not read beyond its name.
+            if let (Some(machine), [clip, _, ..]) = (&machine, fields.as_slice())
+                && let Some(facts) = clip_facts(stem(clip))
+                && !wanted(machine, &names::section(&facts.section))
+            {
+                continue;
+            }
             let (clip, full, label) = match fields.as_slice() {
                 // Spreadsheets pad a machine's line with empty cells to the width of the others.
                 [name] | [name, _] if fields.iter().skip(1).all(String::is_empty) => {
@@ -275,7 +296,12 @@ fn tables(root: &Path) -> Result<Vec<PathBuf>, Error> {
     let mut files = Vec::new();
     for root in roots {
         for entry in WalkDir::new(&root).follow_links(true) {
-            let entry = entry.map_err(|error| fail(&root, error.to_string()))?;
+            let entry = match entry {
+                Ok(entry) => entry,
+                // A link back into its own folders shows nothing new; walkdir does not enter it.
+                Err(error) if error.loop_ancestor().is_some() => continue,
+                Err(error) => return Err(fail(&root, error.to_string())),
+            };
             let is_hidden = entry.depth() > 0 && entry.file_name().as_encoded_bytes().starts_with(b".");
             if entry.file_type().is_file() && !is_hidden {
                 files.push(entry.into_path());

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::names::{self, Kind};
 use super::{Error, Year};
-use crate::dataset::{Domain, clip_facts, is_number, stem};
+use crate::dataset::{Domain, Split, clip_facts, is_number, stem};
 use crate::files::{self, Durability};
 
 /// A test clip to be submitted; its label may be unknown.
@@ -102,6 +102,35 @@ pub fn write_submission(
         written.push(decisions);
     }
     Ok(written)
+}
+
+/// Write the scores of one machine's section's training clips, pairs of file name and finite score, into `folder`, which is
+/// there; the file's path.
+///
+/// # Errors
+/// A folder that cannot be written, a machine's name that does not fit into a file name.
+pub fn write_training_scores(
+    folder: &Path,
+    year: Year,
+    machine: &str,
+    section: &str,
+    clips: &[(String, f64)],
+) -> Result<PathBuf, Error> {
+    let name = names::write_training(year, machine, section);
+    let fits = names::parse_of(&name, Split::Train)
+        .is_some_and(|read| read.is_ok_and(|read| read.machine == machine));
+    if machine.contains(['/', '\\']) || !fits {
+        let why = "the machine's name does not fit into a file name; rename it".to_owned();
+        return Err(Error::Unwritable {
+            year,
+            machine: machine.to_owned(),
+            section: section.to_owned(),
+            why,
+        });
+    }
+    let path = folder.join(name);
+    save(&path, clips.iter().map(|(file, score)| [file.clone(), format!("{score:?}")]))?;
+    Ok(path)
 }
 
 fn save(path: &Path, rows: impl Iterator<Item = [String; 2]>) -> Result<(), Error> {

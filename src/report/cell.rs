@@ -6,6 +6,7 @@ pub struct Cell {
     text: String,
     /// In a CSV, where it differs from the text.
     exact: Option<String>,
+    strong: bool,
 }
 
 impl Cell {
@@ -15,7 +16,7 @@ impl Cell {
         // A rounded -0.001 has no sign worth printing.
         let zero = text.starts_with('-') && text.bytes().all(|byte| matches!(byte, b'-' | b'0' | b'.'));
         let text = if zero { text[1..].to_owned() } else { text };
-        Self { text, exact: Some(value.to_string()) }
+        Self { text, exact: Some(value.to_string()), strong: false }
     }
 
     /// A fraction as percent, with two decimals for people; the column's name says "%".
@@ -27,12 +28,23 @@ impl Cell {
     pub fn p_value(p: f64) -> Self {
         let exact = Some(p.to_string());
         let text = if p > 0.0 && p < 1e-3 { format!("{p:.1e}") } else { format!("{p:.4}") };
-        Self { text, exact }
+        Self { text, exact, strong: false }
     }
 
     /// A value that cannot be had: `-` for people, nothing for programs.
     pub fn none() -> Self {
-        Self { text: "-".into(), exact: Some(String::new()) }
+        Self { text: "-".into(), exact: Some(String::new()), strong: false }
+    }
+
+    /// The same in bold, where a form of the table has that: the best of its row.
+    #[must_use]
+    pub fn strong(self) -> Self {
+        Self { strong: true, ..self }
+    }
+
+    /// Whether it stands in bold.
+    pub fn is_strong(&self) -> bool {
+        self.strong
     }
 
     /// For a person.
@@ -48,7 +60,7 @@ impl Cell {
 
 impl From<String> for Cell {
     fn from(text: String) -> Self {
-        Self { text, exact: None }
+        Self { text, exact: None, strong: false }
     }
 }
 

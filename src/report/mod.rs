@@ -1,12 +1,16 @@
 //! Results for people and programs: one table, five forms.
 
 mod cell;
+pub mod figure;
 mod npz;
+pub mod page;
 mod spectrogram;
+mod svg;
 mod table;
+mod viridis;
 
 pub use cell::Cell;
-pub use npz::{NpzWriter, Spool};
+pub use npz::{NpzWriter, Spool, npz_matrix};
 pub use spectrogram::{Panel, spectrograms};
 pub use table::{Align, Table};
 

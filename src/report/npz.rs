@@ -1,5 +1,6 @@
 //! NumPy's `.npz`: a zip of `.npy` arrays, with the same bytes for the same content.
 
+mod read;
 mod spool;
 
 use std::io::{self, Cursor, Seek, Write};
@@ -8,6 +9,7 @@ use ndarray::ArrayView2;
 use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, DateTime, ZipWriter};
 
+pub use read::npz_matrix;
 pub use spool::Spool;
 
 use crate::npy::header;

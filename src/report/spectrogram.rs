@@ -4,6 +4,8 @@ use std::fmt::Write;
 
 use ndarray::ArrayView2;
 
+use super::svg::{base64, escape};
+use super::viridis::{COLOURS, indexed_png};
 use crate::audio::LogMel;
 
 /// One log-mel of a picture.
@@ -14,22 +16,6 @@ pub struct Panel<'a> {
     /// `[frames, n_mels]`, in dB.
     pub logmel: ArrayView2<'a, f32>,
 }
-
-/// Viridis (van der Walt and Smith, 2015) at tenths of its way; between them colours are mixed linearly, which is less
-/// than a 19th of a channel's range off.
-const COLOURS: [[u8; 3]; 11] = [
-    [0x44, 0x01, 0x54],
-    [0x48, 0x25, 0x76],
-    [0x41, 0x44, 0x87],
-    [0x35, 0x5f, 0x8d],
-    [0x2a, 0x78, 0x8e],
-    [0x21, 0x91, 0x8c],
-    [0x22, 0xa8, 0x84],
-    [0x44, 0xbf, 0x70],
-    [0x7a, 0xd1, 0x51],
-    [0xbd, 0xdf, 0x26],
-    [0xfd, 0xe7, 0x25],
-];
 
 // Sizes in pixels.
 const LEFT: f64 = 66.0;
@@ -104,30 +90,10 @@ fn range_db(panels: &[Panel<'_>]) -> (f32, f32) {
 /// The pixels, one per value, highest band first: a PNG of 256 colours. `None` where there is nothing to show.
 fn raster(logmel: ArrayView2<'_, f32>, (low, high): (f32, f32)) -> Option<Vec<u8>> {
     let (frames, bands) = logmel.dim();
-    let mut bytes = Vec::new();
-    let mut encoder = png::Encoder::new(&mut bytes, u32::try_from(frames).ok()?, u32::try_from(bands).ok()?);
-    encoder.set_color(png::ColorType::Indexed);
-    encoder.set_depth(png::BitDepth::Eight);
-    encoder.set_palette((0..=255_u8).flat_map(|level| colour(f32::from(level) / 255.0)).collect::<Vec<u8>>());
     // A float becomes an integer between the ends of the range, whatever it was.
     let level = |value: f32| (255.0 * (value - low) / (high - low)).round() as u8;
     let pixels: Vec<u8> = (0..bands).rev().flat_map(|band| logmel.column(band).to_vec()).map(level).collect();
-    let mut writer = encoder.write_header().ok()?;
-    writer.write_image_data(&pixels).ok()?;
-    writer.finish().ok()?;
-    Some(bytes)
-}
-
-/// The colour of a level from 0, lowest, to 1, highest.
-fn colour(level: f32) -> [u8; 3] {
-    let place = level.clamp(0.0, 1.0) * (COLOURS.len() - 1) as f32;
-    let index = (place as usize).min(COLOURS.len() - 2);
-    let weight = place - index as f32;
-    let mix = |channel: usize| {
-        let (from, to) = (f32::from(COLOURS[index][channel]), f32::from(COLOURS[index + 1][channel]));
-        (from + weight * (to - from)).round() as u8
-    };
-    [mix(0), mix(1), mix(2)]
+    indexed_png(frames, bands, &pixels)
 }
 
 fn time_axis(svg: &mut String, bottom: f64, duration_s: f64) {
@@ -222,39 +188,6 @@ fn text(svg: &mut String, x: f64, y: f64, anchor: &str, content: &str) {
         writeln!(svg, "<text x=\"{x:.1}\" y=\"{y:.1}\" text-anchor=\"{anchor}\">{}</text>", escape(content));
 }
 
-/// Text as XML holds it. Control characters cannot be held at all.
-fn escape(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len());
-    for character in text.chars() {
-        match character {
-            '&' => escaped.push_str("&amp;"),
-            '<' => escaped.push_str("&lt;"),
-            '>' => escaped.push_str("&gt;"),
-            '"' => escaped.push_str("&quot;"),
-            '\u{fffe}' | '\u{ffff}' => escaped.push(char::REPLACEMENT_CHARACTER),
-            control if control.is_control() => escaped.push(char::REPLACEMENT_CHARACTER),
-            other => escaped.push(other),
-        }
-    }
-    escaped
-}
-
-/// RFC 4648, with padding.
-fn base64(bytes: &[u8]) -> String {
-    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let mut text = String::with_capacity(bytes.len().div_ceil(3) * 4);
-    for group in bytes.chunks(3) {
-        let byte = |index: usize| u32::from(group.get(index).copied().unwrap_or(0));
-        let bits = byte(0) << 16 | byte(1) << 8 | byte(2);
-        for digit in 0..4 {
-            // n bytes make n + 1 digits.
-            let value = DIGITS[(bits >> (18 - 6 * digit)) as usize & 63];
-            text.push(if digit <= group.len() { char::from(value) } else { '=' });
-        }
-    }
-    text
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -263,30 +196,6 @@ mod tests {
 
     fn front_end() -> LogMel {
         LogMel::new(&LogMelSpec::default()).unwrap()
-    }
-
-    #[test]
-    fn base64_is_that_of_the_standard() {
-        // RFC 4648, section 10.
-        let vectors = [("", ""), ("f", "Zg=="), ("fo", "Zm8="), ("foo", "Zm9v"), ("foob", "Zm9vYg==")];
-        for (plain, coded) in vectors.into_iter().chain([("fooba", "Zm9vYmE="), ("foobar", "Zm9vYmFy")]) {
-            assert_eq!(base64(plain.as_bytes()), coded);
-        }
-        assert_eq!(base64(&[0xff, 0xfb, 0xf0]), "//vw");
-    }
-
-    #[test]
-    fn colours_grow_lighter_all_the_way() {
-        let luminance = |level: u16| {
-            let [red, green, blue] = colour(f32::from(level) / 255.0).map(f32::from);
-            0.2126 * red + 0.7152 * green + 0.0722 * blue
-        };
-        for level in 0..255 {
-            // Rounding of a channel may hide a step, by half a value each.
-            assert!(luminance(level + 1) > luminance(level) - 0.5, "{level}");
-        }
-        assert!(luminance(255) > luminance(0) + 150.0);
-        assert_eq!((colour(0.0), colour(1.0)), (COLOURS[0], COLOURS[10]));
     }
 
     #[test]

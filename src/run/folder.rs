@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::{Error, Manifest};
 use crate::config::Experiment;
 use crate::files::{self, Durability};
+use crate::seal::{self, Seal};
 
 /// Where a run stands.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -93,15 +94,29 @@ impl RunFolder {
     /// # Errors
     /// [`Error::NoRun`] where there is none.
     pub fn find(above: &Path) -> Result<Vec<Self>, Error> {
+        Self::find_by(above, &["manifest.json"])
+    }
+
+    /// As [`RunFolder::find`], and those whose manifest is gone.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn find_traces(above: &Path) -> Result<Vec<Self>, Error> {
+        Self::find_by(above, &["manifest.json", "status", "model.safetensors", "eval.json"])
+    }
+
+    /// All folders that hold one of these files.
+    fn find_by(above: &Path, names: &[&str]) -> Result<Vec<Self>, Error> {
         let mut found: Vec<Self> = walkdir::WalkDir::new(above)
             .into_iter()
             // The cache holds thousands of files and no run.
             .filter_entry(|entry| entry.depth() == 0 || !entry.file_name().to_string_lossy().starts_with('.'))
             .filter_map(Result::ok)
-            .filter(|entry| entry.file_name() == "manifest.json")
+            .filter(|entry| names.iter().any(|name| entry.file_name() == *name))
             .filter_map(|entry| entry.path().parent().map(|p| Self::at(p.to_owned())))
             .collect();
         found.sort_by(|a, b| a.path.cmp(&b.path));
+        found.dedup();
         if found.is_empty() { Err(Error::NoRun(above.to_owned())) } else { Ok(found) }
     }
 
@@ -130,16 +145,23 @@ impl RunFolder {
         self.path.join("checkpoint").join("state.zip")
     }
 
-    /// Where the run stands; `None` where no run was started.
+    /// Where the run stands; `None` where no run was started. One whose status is not to be made out counts as stopped
+    /// before its end: the command that trained it goes on with it.
     ///
     /// # Errors
     /// When the status cannot be read.
     pub fn status(&self) -> Result<Option<Status>, Error> {
-        match files::read_text(&self.file("status")) {
-            Ok(text) => Ok(Status::parse(&text)),
-            Err(error) if error.is_missing() => Ok(None),
-            Err(error) => Err(error.into()),
+        let path = self.file("status");
+        let text = match files::read(&path) {
+            Ok(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
+            Err(error) if error.is_missing() => return Ok(None),
+            Err(error) => return Err(error.into()),
+        };
+        let status = Status::parse(&text);
+        if status.is_none() {
+            tracing::warn!("{} is damaged: it says no status; the run counts as stopped", path.display());
         }
+        Ok(Some(status.unwrap_or(Status::Running)))
     }
 
     /// Say where the run stands.
@@ -161,7 +183,7 @@ impl RunFolder {
     pub fn lock(&self) -> Result<Lock, Error> {
         files::make_folder(&self.path)?;
         let path = self.file("lock");
-        let file = File::create(&path).map_err(|e| files::Error::new("write", &path, e))?;
+        let file = files::open_lock(&path)?;
         match file.try_lock() {
             Ok(()) => Ok(Lock { _file: file }),
             Err(TryLockError::WouldBlock) => Err(Error::Locked(self.path.clone())),
@@ -175,7 +197,7 @@ impl RunFolder {
         let _ = files::remove(&self.checkpoint());
         files::sweep(&self.file("checkpoint"), Duration::ZERO);
         files::sweep(&self.path, Duration::ZERO);
-        let _ = std::fs::remove_dir(self.file("checkpoint"));
+        files::remove_empty_folder(&self.file("checkpoint"));
     }
 
     /// The manifest; `None` where there is none yet.
@@ -185,6 +207,9 @@ impl RunFolder {
     pub fn manifest(&self) -> Result<Option<Manifest>, Error> {
         match self.read_json::<Manifest>("manifest.json") {
             Ok(mut manifest) => {
+                manifest
+                    .check_names()
+                    .map_err(|why| Error::Damaged { path: self.file("manifest.json"), why })?;
                 if manifest.learnt.is_empty() {
                     manifest.learnt.push(manifest.machine.clone());
                 }
@@ -206,14 +231,29 @@ impl RunFolder {
     /// One of the run's JSON files.
     ///
     /// # Errors
-    /// When it cannot be read or is not what it should be.
+    /// When it cannot be read, is not what it should be or not what was written.
     pub fn read_json<T: DeserializeOwned>(&self, name: &str) -> Result<T, Error> {
         let path = self.file(name);
-        let text = files::read_text(&path)?;
-        serde_json::from_str(&text).map_err(|e| Error::Damaged { path, why: e.to_string() })
+        let bytes = files::read(&path)?;
+        let why = match seal::of(&bytes) {
+            Seal::Broken => "its content does not match its checksum".to_owned(),
+            Seal::Whole | Seal::Absent => match serde_json::from_slice(&bytes) {
+                Ok(value) => return Ok(value),
+                Err(error) => error.to_string(),
+            },
+        };
+        Err(Error::Damaged { path, why })
     }
 
-    /// Write one of the run's JSON files, for people and programs: indented, numbers in full precision.
+    /// What the seal of one of its JSON files says.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn seal(&self, name: &str) -> Result<Seal, Error> {
+        Ok(seal::of(&files::read(&self.file(name))?))
+    }
+
+    /// Write one of the run's JSON files, for people and programs: indented, numbers in full precision, with its seal.
     ///
     /// # Errors
     /// When it cannot be written.
@@ -222,7 +262,7 @@ impl RunFolder {
         let mut text = serde_json::to_string_pretty(value)
             .map_err(|e| Error::Damaged { path: path.clone(), why: e.to_string() })?;
         text.push('\n');
-        Ok(files::write(&path, text.as_bytes(), Durability::Flushed)?)
+        Ok(files::write(&path, seal::sealed(&text).as_bytes(), Durability::Flushed)?)
     }
 }
 
@@ -240,6 +280,34 @@ mod tests {
             run.set_status(&status).unwrap();
             assert_eq!(run.status().unwrap(), Some(status));
         }
+        // What nobody can make out is no reason to give a run up, and none to believe that it is done.
+        for damaged in [&b"eone\n"[..], b"", b"\xffdone\n"] {
+            std::fs::write(run.file("status"), damaged).unwrap();
+            assert_eq!(run.status().unwrap(), Some(Status::Running));
+        }
+    }
+
+    #[test]
+    fn a_json_file_that_was_changed_is_refused_and_one_without_a_seal_is_read() {
+        let place = tempfile::tempdir().unwrap();
+        let run = RunFolder::at(place.path().to_owned());
+        let value = serde_json::json!({ "auc": 0.75, "clips": [1, 2] });
+        run.write_json("eval.json", &value).unwrap();
+        let text = files::read_text(&run.file("eval.json")).unwrap();
+        let read = || run.read_json::<serde_json::Value>("eval.json");
+        assert_eq!(
+            (read().unwrap()["auc"].as_f64(), run.seal("eval.json").unwrap()),
+            (Some(0.75), Seal::Whole)
+        );
+        std::fs::write(run.file("eval.json"), text.replace("0.75", "0.95")).unwrap();
+        let message = read().unwrap_err().to_string();
+        for word in ["eval.json is damaged", "checksum", "asdbench eval"] {
+            assert!(message.contains(word), "{message}");
+        }
+        std::fs::write(run.file("eval.json"), b"{ \"auc\": \"\xff\" }").unwrap();
+        assert!(matches!(read(), Err(Error::Damaged { .. })));
+        std::fs::write(run.file("eval.json"), value.to_string()).unwrap();
+        assert_eq!((read().unwrap(), run.seal("eval.json").unwrap()), (value, Seal::Absent));
     }
 
     #[test]

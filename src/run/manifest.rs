@@ -5,6 +5,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
 
+use super::Hashes;
+
 /// As Cargo.toml pins it.
 const BURN: &str = "0.22.1";
 
@@ -38,6 +40,9 @@ pub struct Manifest {
     /// BLAKE3 of the trained weights, once there are; of the checkpoint's file, in a family that trains nothing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub model: Option<String>,
+    /// BLAKE3 of the training's other files by name, once it is done.
+    #[serde(default, skip_serializing_if = "Hashes::is_empty")]
+    pub artefacts: Hashes,
     /// Training clips used.
     pub clips: usize,
     /// Training clips left out under `data.on_bad_clip = "skip"`.
@@ -135,7 +140,9 @@ impl GitState {
     /// Of the working folder; `None` where there is no repository, no commit or no Git.
     pub fn here() -> Option<Self> {
         let git = |arguments: &[&str]| {
-            let output = Command::new("git").args(arguments).output().ok()?;
+            // A repository may name a program that is to watch its files: not ours to start.
+            let output =
+                Command::new("git").args(["-c", "core.fsmonitor=false"]).args(arguments).output().ok()?;
             output.status.success().then(|| String::from_utf8_lossy(&output.stdout).trim().to_owned())
         };
         let commit = git(&["rev-parse", "HEAD"])?;

@@ -8,19 +8,26 @@
 //!     metrics.jsonl      one line per epoch, streamed
 //!     checkpoint/        resume state while the run is not done
 //!     model.safetensors  the weights of the epoch with the lowest training loss
-//!     features.npz       scores.csv  eval.json    what `asdbench eval` adds, and tables of some families
+//!     features.npz       scores.csv  training_scores.csv  eval.json
+//!                        what `asdbench eval` adds, and tables of some families
 //! ```
+//!
+//! Nothing corrupt is served: `manifest.json` and `eval.json` carry their own checksums, the manifest the hashes of what was
+//! trained, `eval.json` those of what was judged. `asdbench verify` checks them all.
 //!
 //! A family that trains nothing has an empty `metrics.jsonl` and no `model.safetensors`: its manifest names the checkpoint and
 //! what it holds.
 
+mod artefacts;
 mod folder;
 mod manifest;
+mod names;
 
+pub use artefacts::{Hashes, JUDGED, TRAINED};
 pub use folder::{Lock, RunFolder, Status};
 pub use manifest::{GitState, InterferenceRecord, Manifest, PretrainedRecord, SkippedClip, Start};
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::files;
 
@@ -50,7 +57,7 @@ pub enum Error {
         expected: String,
     },
     /// A file of the run is damaged.
-    #[error("{} is damaged ({why}); remove the run's folder and train it again", path.display())]
+    #[error("{} is damaged ({why}); {}", path.display(), remedy(path))]
     Damaged {
         /// The file.
         path: PathBuf,
@@ -60,4 +67,18 @@ pub enum Error {
     /// No run below a folder.
     #[error("no run below {}; train one with `asdbench train CONFIG`, or name the folder that --runs gave", .0.display())]
     NoRun(PathBuf),
+}
+
+/// How a file of a run becomes whole again.
+fn remedy(path: &Path) -> &'static str {
+    match path.file_name().and_then(|name| name.to_str()) {
+        Some("manifest.json") => "remove the run's folder and train it again",
+        Some("config.toml") => {
+            "the command that trained the run writes it again; to judge it in another way, or with data elsewhere, give --set"
+        }
+        Some("model.safetensors" | "metrics.jsonl") => {
+            "remove the run's file `status`, and the command that trained the run trains it again"
+        }
+        _ => "judge the run again with `asdbench eval`",
+    }
 }

@@ -25,6 +25,11 @@ impl Mahalanobis {
         };
         Self { estimator }
     }
+
+    /// How it estimates a covariance.
+    pub(super) fn estimator(self) -> Estimator {
+        self.estimator
+    }
 }
 
 impl Scorer for Mahalanobis {

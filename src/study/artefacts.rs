@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use super::Error;
 use super::challenge::Challenge;
-use crate::dataset::LabelledClip;
+use crate::dataset::{Clip, LabelledClip};
 use crate::files::{self, Durability};
 use crate::report::NpzWriter;
 use crate::run::RunFolder;
@@ -26,6 +26,19 @@ pub struct Scored {
     pub mahalanobis: Option<f64>,
     /// 1 where the score is above the threshold of the training scores, else 0.
     pub decision: Option<u8>,
+}
+
+/// The first columns of `scores.csv`, those of [`Scored`].
+const TEST_COLUMNS: [&str; 6] = ["clip", "section", "domain", "label", "mahalanobis", "decision"];
+
+/// The first columns of `training_scores.csv`.
+const TRAINING_COLUMNS: [&str; 4] = ["clip", "section", "domain", "mahalanobis"];
+
+/// A detector's column in a table of scores, after those that every table has.
+pub(super) struct Column<'a> {
+    pub name: &'a str,
+    /// A score per row; none where the detector could not be fitted.
+    pub scores: Option<&'a [f64]>,
 }
 
 /// `features.npz`: of train and of test clips the features, `[clips, dim]`, and the clips' paths.
@@ -56,26 +69,57 @@ pub(super) fn write_tables(folder: &RunFolder, names: &[&str], tables: &[TaskTab
     Ok(())
 }
 
-/// `scores.csv`, a row per test clip.
+/// `scores.csv`, a row per test clip, and a column per detector.
 pub(super) fn write_scores(
     folder: &RunFolder,
     clips: &[&LabelledClip],
     challenge: Option<&Challenge<'_>>,
+    detectors: &[Column<'_>],
 ) -> Result<(), Error> {
-    let path = folder.file("scores.csv");
-    let fail = |e: String| files::Error::new("write", &path, std::io::Error::other(e));
     let decisions = challenge.and_then(Challenge::decisions);
-    let mut writer = csv::Writer::from_writer(Vec::new());
-    for (row, labelled) in clips.iter().enumerate() {
-        let scored = Scored {
-            clip: labelled.clip.path.to_string_lossy().into_owned(),
-            section: labelled.clip.section.clone(),
-            domain: labelled.clip.domain.map_or("", |domain| domain.token()),
-            label: labelled.anomalous.map_or("", |anomalous| if anomalous { "anomaly" } else { "normal" }),
-            mahalanobis: challenge.map(|challenge| challenge.scores[row]),
-            decision: decisions.as_ref().map(|decisions| decisions[row].into()),
-        };
-        writer.serialize(scored).map_err(|e| fail(e.to_string()))?;
+    let rows = clips.iter().enumerate().map(|(row, labelled)| Scored {
+        clip: labelled.clip.path.to_string_lossy().into_owned(),
+        section: labelled.clip.section.clone(),
+        domain: labelled.clip.domain.map_or("", |domain| domain.token()),
+        label: labelled.anomalous.map_or("", |anomalous| if anomalous { "anomaly" } else { "normal" }),
+        mahalanobis: challenge.map(|challenge| challenge.scores[row]),
+        decision: decisions.as_ref().map(|decisions| decisions[row].into()),
+    });
+    write_table(folder, "scores.csv", &TEST_COLUMNS, rows, detectors)
+}
+
+/// `training_scores.csv`, a row per training clip: what scores of test clips may be normalised by without a look at them.
+/// `mahalanobis` are the distances from the distribution that the clips themselves gave.
+pub(super) fn write_training_scores(
+    folder: &RunFolder,
+    clips: &[&Clip],
+    mahalanobis: Option<&[f64]>,
+    detectors: &[Column<'_>],
+) -> Result<(), Error> {
+    let rows = clips.iter().enumerate().map(|(row, clip)| {
+        let domain = clip.domain.map_or("", |domain| domain.token());
+        (clip.path.to_string_lossy(), &clip.section, domain, mahalanobis.map(|scores| scores[row]))
+    });
+    write_table(folder, "training_scores.csv", &TRAINING_COLUMNS, rows, detectors)
+}
+
+fn write_table(
+    folder: &RunFolder,
+    name: &str,
+    columns: &[&str],
+    rows: impl Iterator<Item = impl Serialize>,
+    detectors: &[Column<'_>],
+) -> Result<(), Error> {
+    let path = folder.file(name);
+    let fail = |e: String| files::Error::new("write", &path, std::io::Error::other(e));
+    // The columns are known only now, and the names of a row's fields would be taken for all of them.
+    let mut writer = csv::WriterBuilder::new().has_headers(false).from_writer(Vec::new());
+    let header = columns.iter().copied().chain(detectors.iter().map(|column| column.name));
+    writer.write_record(header).map_err(|e| fail(e.to_string()))?;
+    for (row, cells) in rows.enumerate() {
+        let scores: Vec<Option<f64>> =
+            detectors.iter().map(|column| column.scores.map(|scores| scores[row])).collect();
+        writer.serialize((cells, scores)).map_err(|e| fail(e.to_string()))?;
     }
     let bytes = writer.into_inner().map_err(|e| fail(e.to_string()))?;
     Ok(files::write(&path, &bytes, Durability::Flushed)?)

@@ -100,9 +100,18 @@ impl<'a> Challenge<'a> {
         scores: &'a [f64],
         training_scores: &[f64],
     ) -> Self {
-        let threshold = gamma_threshold(training_scores, OFFICIAL_QUANTILE)
-            .map_err(|error| format!("no decisions: failed to {error}"));
-        Self { machine, year: year(layout), clips, scores, threshold }
+        Self::of_threshold(machine, year(layout), clips, scores, threshold(training_scores))
+    }
+
+    /// Of clips that were scored before, under the rules of `year` and a threshold that is known.
+    pub fn of_threshold(
+        machine: &'a str,
+        year: Year,
+        clips: &'a [&'a LabelledClip],
+        scores: &'a [f64],
+        threshold: Result<Threshold, String>,
+    ) -> Self {
+        Self { machine, year, clips, scores, threshold }
     }
 
     /// Whether each clip is called anomalous.
@@ -209,6 +218,12 @@ impl<'a> Challenge<'a> {
         }
         Ok(written)
     }
+}
+
+/// The threshold that training scores give, or why they give none.
+pub(super) fn threshold(training_scores: &[f64]) -> Result<Threshold, String> {
+    gamma_threshold(training_scores, OFFICIAL_QUANTILE)
+        .map_err(|error| format!("no decisions: failed to {error}"))
 }
 
 fn values(metrics: &Metrics) -> Values {

@@ -2,7 +2,8 @@
 //!
 //! A configuration's numbers are means: over the seeds of each machine type, then over the machine types, so that each
 //! machine type counts the same. They are taken only where all configurations of the family have all machine types and
-//! seeds and every value; where not, the coefficient is missing and says which result it lacks.
+//! seeds and every value; where not, the coefficient is missing and says which result it lacks. In a family that draws
+//! nothing ([`NOTHING_DRAWN`]) seeds that agree are one: the first stands for all, and none is missing.
 //!
 //! p-values are exact permutation tests (sampled above [`stats::EXACT_MAX`] configurations), two-sided. Holm's and
 //! Benjamini-Hochberg's adjustment is over all coefficients of one call: every family against every detection metric.
@@ -12,14 +13,18 @@ mod grid;
 use serde::Serialize;
 
 pub use grid::Gap;
-use grid::Grid;
+pub(super) use grid::Grid;
 
 use super::Evaluation;
 use super::results::{Detection, ResultRow};
+use crate::config::ProtocolConfig;
 use crate::stats::{self, Interval, Spearman};
 
 /// The level below which the study calls a p significant.
 pub const SIGNIFICANT: f64 = 0.05;
+
+/// Families in which nothing is drawn, so that another seed gives the same result.
+pub const NOTHING_DRAWN: [&str; 1] = ["pretrained"];
 
 /// How many of the results that configurations lack are named: where each has its own seeds, those of all others lack.
 pub const MISSING_SHOWN: usize = 20;
@@ -54,8 +59,10 @@ pub struct Correlation {
     pub n: usize,
     /// The smallest p that n allows, ties aside.
     pub smallest_p: f64,
-    /// Whether any outcome could have had p < [`SIGNIFICANT`].
+    /// Whether any outcome could have had a p below the level of significance.
     pub can_be_significant: bool,
+    /// What the configurations' numbers are means over, in words.
+    pub averaging: String,
     /// Against the linear probe within domains.
     pub in_domain_lp: Coefficient,
     /// Against the linear probe across domains.
@@ -166,6 +173,11 @@ pub fn correlate(evaluations: &[Evaluation]) -> Option<Correlation> {
 /// The rows have passed [`super::results::check`]; their order changes the order of families and configurations and no
 /// number.
 pub fn correlate_rows(rows: &[ResultRow]) -> Vec<Correlation> {
+    correlate_by(rows, &ProtocolConfig::default())
+}
+
+/// As [`correlate_rows`], with a level of significance of one's own.
+pub fn correlate_by(rows: &[ResultRow], protocol: &ProtocolConfig) -> Vec<Correlation> {
     let mut families: Vec<&str> = Vec::new();
     for row in rows {
         if !families.contains(&row.family.as_str()) {
@@ -176,14 +188,14 @@ pub fn correlate_rows(rows: &[ResultRow]) -> Vec<Correlation> {
         .into_iter()
         .filter_map(|family| {
             let own: Vec<&ResultRow> = rows.iter().filter(|row| row.family == family).collect();
-            own.first().map(|first| correlation(first, &own))
+            own.first().map(|first| correlation(first, &own, protocol.significance))
         })
         .collect();
     adjust(&mut correlations);
     correlations
 }
 
-fn correlation(first: &ResultRow, rows: &[&ResultRow]) -> Correlation {
+fn correlation(first: &ResultRow, rows: &[&ResultRow], significance: f64) -> Correlation {
     let grid = Grid::of(rows);
     let configurations: Vec<Configuration> =
         grid.configs().iter().map(|name| configuration(&grid, name)).collect();
@@ -211,7 +223,8 @@ fn correlation(first: &ResultRow, rows: &[&ResultRow]) -> Correlation {
         higher_is_better,
         n,
         smallest_p,
-        can_be_significant: smallest_p < SIGNIFICANT,
+        can_be_significant: smallest_p < significance,
+        averaging: grid.averaging(),
         in_domain_lp,
         out_domain_lp,
         mahalanobis,
@@ -250,6 +263,12 @@ fn coefficient(grid: &Grid<'_>, which: Detection, higher_is_better: bool) -> Coe
     if grid.averages() {
         pairs = pairs.into_iter().map(|(x, y)| (stats::without_noise(x), stats::without_noise(y))).collect();
     }
+    if let Some((first, _)) = pairs.first()
+        && pairs.len() > 1
+        && pairs.iter().all(|(x, _)| x == first)
+    {
+        return Coefficient::missing(grid.constant_proxy(pairs.len()));
+    }
     // A sampled p depends on the order of the pairs; a sorted one depends on nothing but their values.
     pairs.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.total_cmp(&b.1)));
     let (x, y): (Vec<f64>, Vec<f64>) = pairs.into_iter().unzip();
@@ -267,12 +286,16 @@ fn coefficient(grid: &Grid<'_>, which: Detection, higher_is_better: bool) -> Coe
                 ..Coefficient::default()
             }
         }
+        // The proxy is not it, as was seen above.
+        Err(stats::Error::Constant { n }) => {
+            Coefficient::missing(format!("the {} is the same for all {n} configurations", which.key()))
+        }
         Err(error) => Coefficient::missing(format!("failed to {error}")),
     }
 }
 
 /// Of fewer machine types than this there is nothing to draw from.
-const MACHINES_TO_RESAMPLE: usize = 3;
+pub(super) const MACHINES_TO_RESAMPLE: usize = 3;
 
 /// None where too many of the draws have no ρ for the interval to have ends.
 fn over_machines(grid: &Grid<'_>, which: Detection) -> Option<Interval> {

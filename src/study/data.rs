@@ -6,10 +6,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::Error;
+use super::cached::{LOGMELS, WAVES, logmels_request, waves_request};
 use super::encoders::Encoders;
 use crate::config::{DataConfig, Experiment, Hears, Layout, OnBadClip};
 use crate::dataset::{self, ClipIndex, EvaluationClips, InterferenceFolder, Problem, ProblemKind};
-use crate::task::{self, LogMels, LogMelsRequest, Scaler, Sounds, Source, TrainingSet, Waves, WavesRequest};
+use crate::task::{self, LogMels, LogMelsRequest, Sounds, Source, TrainingSet, Waves, WavesRequest};
 use crate::ui::Ui;
 
 /// Problems of one kind that are named one by one; the rest is counted.
@@ -53,6 +54,8 @@ pub struct Recordings<'a> {
     pub(super) encoders: Encoders,
     pub(super) cache: PathBuf,
     pub(super) ui: &'a Ui,
+    /// Where fingerprints of clips at rest are remembered.
+    memory: Option<PathBuf>,
     fingerprints: RefCell<HashMap<String, String>>,
     sounds: RefCell<HashMap<String, Arc<Sounds>>>,
 }
@@ -67,17 +70,39 @@ impl<'a> Recordings<'a> {
         let index = dataset::index(config)?;
         let more = format!("; `asdbench data {}` lists them", index.root().display());
         report(index.root(), index.problems(), config, &more, ui)?;
-        Ok(Self {
-            config: config.clone(),
+        Ok(Self::of(config.clone(), index, cache, ui))
+    }
+
+    fn of(config: DataConfig, index: ClipIndex, cache: PathBuf, ui: &'a Ui) -> Self {
+        Self {
+            config,
             index,
             whole: OnceCell::new(),
             folder: OnceCell::new(),
             encoders: Encoders::default(),
             cache,
             ui,
+            memory: None,
             fingerprints: RefCell::default(),
             sounds: RefCell::default(),
-        })
+        }
+    }
+
+    /// Remember fingerprints in the cache: a study of many starts does not read all its clips at each of them.
+    #[must_use]
+    pub fn remembering(self) -> Self {
+        Self { memory: Some(self.cache.join("fingerprints")), ..self }
+    }
+
+    /// A part of all machine types' clips, evenly taken: at most so many of each split.
+    pub(super) fn sampled(&self, clips: usize, cache: PathBuf) -> Result<Self, Error> {
+        let config = DataConfig { machines: Vec::new(), ..self.config.clone() };
+        Ok(Self::of(config, self.whole_index()?.sampled(clips), cache, self.ui))
+    }
+
+    /// Where fingerprints of clips at rest are remembered, if they are.
+    pub(super) fn memory(&self) -> Option<&Path> {
+        self.memory.as_deref()
     }
 
     /// Machine types that the configuration chose.
@@ -103,7 +128,15 @@ impl<'a> Recordings<'a> {
     /// # Errors
     /// When there is none.
     pub fn training_clips(&self, machine: &str) -> Result<usize, Error> {
-        Ok(self.index.training(machine)?.clips.len())
+        Ok(self.index.training(machine)?.clips().len())
+    }
+
+    /// Number of test clips of a machine.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub fn test_clips(&self, machine: &str) -> Result<usize, Error> {
+        Ok(self.index.evaluation(machine)?.clips.len())
     }
 
     /// Fingerprint of a machine's training clips; reads every byte of them once.
@@ -112,7 +145,7 @@ impl<'a> Recordings<'a> {
     /// When a clip cannot be read.
     pub fn training_fingerprint(&self, machine: &str) -> Result<String, Error> {
         self.fingerprint(&format!("train/machine `{machine}`"), || {
-            self.index.training(machine)?.fingerprint()
+            self.index.training(machine)?.fingerprint_in(self.memory())
         })
     }
 
@@ -142,12 +175,8 @@ impl<'a> Recordings<'a> {
     ) -> Result<Vec<TrainingSet>, Error> {
         let set = |machine: &String| {
             let sounds = self.training(machine, experiment)?;
-            Ok(TrainingSet {
-                clips: self.index.training(machine)?,
-                scaler: Scaler::of(&sounds, experiment.frontend.scale),
-                sounds,
-                channel: experiment.data.channel,
-            })
+            let (clips, scale) = (self.index.training(machine)?, experiment.frontend.scale);
+            Ok(TrainingSet::new(clips, sounds, scale, experiment.data.channel)?)
         };
         machines.iter().map(set).collect()
     }
@@ -172,22 +201,32 @@ impl<'a> Recordings<'a> {
         experiment: &Experiment,
     ) -> Result<(EvaluationClips, Arc<Sounds>), Error> {
         let clips = self.index.evaluation(machine)?;
-        let fingerprint = self.fingerprint(&format!("labelled/{machine}"), || clips.fingerprint())?;
+        let fingerprint = self.evaluation_fingerprint(machine)?;
         let sounds =
             self.sounds(&Source::from(&clips), &fingerprint, experiment, &format!("{machine}: test"))?;
         Ok((clips, sounds))
     }
 
+    /// Fingerprint of a machine's test clips and their labels; reads every byte of them once.
+    ///
+    /// # Errors
+    /// When there is none, or one cannot be read.
+    pub fn evaluation_fingerprint(&self, machine: &str) -> Result<String, Error> {
+        self.fingerprint(&format!("labelled/{machine}"), || {
+            self.index.evaluation(machine)?.fingerprint_in(self.memory())
+        })
+    }
+
     /// What `compute` says, once for each name.
-    pub(super) fn fingerprint(
+    pub(super) fn fingerprint<E: Into<Error>>(
         &self,
         of: &str,
-        compute: impl FnOnce() -> Result<String, dataset::Error>,
+        compute: impl FnOnce() -> Result<String, E>,
     ) -> Result<String, Error> {
         if let Some(known) = self.fingerprints.borrow().get(of) {
             return Ok(known.clone());
         }
-        let fingerprint = compute()?;
+        let fingerprint = compute().map_err(Into::into)?;
         self.fingerprints.borrow_mut().insert(of.to_owned(), fingerprint.clone());
         Ok(fingerprint)
     }
@@ -213,14 +252,12 @@ impl<'a> Recordings<'a> {
         experiment: &Experiment,
         what: &str,
     ) -> Result<Arc<Sounds>, Error> {
-        let (spec, min_frames) = (&experiment.frontend.logmel, experiment.task.min_frames());
-        let (channel, on_bad_clip) = (experiment.data.channel, experiment.data.on_bad_clip);
+        let cache = &self.cache.join(LOGMELS);
+        let request = logmels_request(cache, fingerprint, experiment);
+        let LogMelsRequest { spec, channel, on_bad_clip, min_frames, .. } = request;
         let key = format!("{fingerprint} {spec:?} {channel:?} {on_bad_clip:?} {min_frames}");
-        let cache = &self.cache.join("logmels");
         self.opened(key, &format!("{what} log-mels"), |progress| {
-            let request =
-                LogMelsRequest { cache, fingerprint, spec, channel, on_bad_clip, min_frames, progress };
-            LogMels::open(source, &request).map(Sounds::LogMels)
+            LogMels::open(source, &LogMelsRequest { progress, ..request }).map(Sounds::LogMels)
         })
     }
 
@@ -244,13 +281,12 @@ impl<'a> Recordings<'a> {
         experiment: &Experiment,
         what: &str,
     ) -> Result<Arc<Sounds>, Error> {
-        let rate_hz = experiment.frontend.logmel.rate_hz;
-        let (channel, on_bad_clip) = (experiment.data.channel, experiment.data.on_bad_clip);
+        let cache = &self.cache.join(WAVES);
+        let request = waves_request(cache, fingerprint, experiment);
+        let WavesRequest { rate_hz, channel, on_bad_clip, .. } = request;
         let key = format!("{fingerprint} {rate_hz} Hz {channel:?} {on_bad_clip:?}");
-        let cache = &self.cache.join("waves");
         self.opened(key, &format!("{what} clips"), |progress| {
-            let request = WavesRequest { cache, fingerprint, rate_hz, channel, on_bad_clip, progress };
-            Waves::open(source, &request).map(Sounds::Waves)
+            Waves::open(source, &WavesRequest { progress, ..request }).map(Sounds::Waves)
         })
     }
 

@@ -96,11 +96,11 @@ impl Recordings<'_> {
         experiment: &Experiment,
         encoder: Option<&Embedder>,
     ) -> Result<Vec<TrainingSet>, Error> {
-        let mut sets = self.training_sets(machines, experiment)?;
-        for set in &mut sets {
-            set.sounds = self.audible(&set.clips.machine, &set.sounds, encoder)?;
-        }
-        Ok(sets)
+        let audible = |set: TrainingSet| {
+            let sounds = self.audible(set.clips().machine(), set.sounds(), encoder)?;
+            Ok(set.with_sounds(sounds)?)
+        };
+        self.training_sets(machines, experiment)?.into_iter().map(audible).collect()
     }
 
     /// A machine's clips without those that are too short or too long for an encoder, where there is one: these are bad.

@@ -1,25 +1,26 @@
-//! The evaluation of a trained run: proxy metric, features, linear probe, Mahalanobis distance.
+//! The evaluation of a trained run: proxy metric, features, linear probe, Mahalanobis distance, further detectors.
 
 use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::OnceLock;
 
-use ndarray::{Array2, Axis};
 use serde::{Deserialize, Serialize};
 
-use super::challenge::{Challenge, OfficialMetrics};
+use super::challenge::OfficialMetrics;
 use super::families::{Frozen, TaskData, with_task};
-use super::inference::{Features, Inference};
+use super::inference::Inference;
+use super::scoring::{DetectorResult, Scores, apply_scorers};
 use super::trained_run::{read_run, read_weights};
 use super::{Error, Recordings, artefacts, cache_folder, record};
 use crate::config::{DataConfig, EvalConfig, Experiment, Layout};
-use crate::dataset::{EvaluationClips, LabelledClip};
-use crate::device::OpenDevice;
+use crate::dataset::{Clip, EvaluationClips, LabelledClip};
+use crate::device::{self, OpenDevice};
 use crate::files;
-use crate::run::{self, InterferenceRecord, Manifest, RunFolder};
-use crate::score::mahalanobis::{self, MahalanobisResult};
-use crate::score::{FittedScorer, LinearProbe, ProbeClip, TrainingFeatures, linear_probe};
+use crate::run::{self, Hashes, InterferenceRecord, JUDGED, Manifest, RunFolder};
+use crate::score::LinearProbe;
+use crate::score::mahalanobis::MahalanobisResult;
 use crate::task::{Proxy, pretrained};
 use crate::ui::{Bar, Ui};
 
@@ -49,6 +50,9 @@ pub struct Evaluation {
     pub mahalanobis: MahalanobisResult,
     /// The challenge's metrics.
     pub official: OfficialMetrics,
+    /// The configured detectors by name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub detectors: BTreeMap<String, DetectorResult>,
     /// How many clips this rests on.
     pub clips: ClipCounts,
     /// `[eval]` as it was used.
@@ -57,6 +61,9 @@ pub struct Evaluation {
     pub model: String,
     /// Fingerprint of the test clips, names and content.
     pub test_fingerprint: String,
+    /// BLAKE3 of the files that were written with it, by name; nothing in those of earlier versions.
+    #[serde(default, skip_serializing_if = "Hashes::is_empty")]
+    pub artefacts: Hashes,
     /// What held-out clips were mixed with, in a family that mixes them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub interference: Option<InterferenceRecord>,
@@ -83,13 +90,23 @@ pub struct Judge<'a> {
     device: &'a OpenDevice,
     ui: &'a Ui,
     submission: Option<&'a Path>,
+    detector: Option<&'a str>,
+    remembering: bool,
     opened: RefCell<Vec<(DataConfig, PathBuf, Rc<Recordings<'a>>)>>,
 }
 
 impl<'a> Judge<'a> {
     /// `sets` are `--set` arguments that change how runs are judged or where their data are.
     pub fn new(sets: &'a [String], device: &'a OpenDevice, ui: &'a Ui) -> Self {
-        Self { sets, device, ui, submission: None, opened: RefCell::default() }
+        Self {
+            sets,
+            device,
+            ui,
+            submission: None,
+            detector: None,
+            remembering: false,
+            opened: RefCell::default(),
+        }
     }
 
     /// Also write the challenge's score and decision files below `folder`, a folder for each configuration and seed.
@@ -97,11 +114,31 @@ impl<'a> Judge<'a> {
         Self { submission: folder, ..self }
     }
 
-    /// Evaluate one run on the data set that its configuration names, and write `features.npz`, `scores.csv` and, last,
-    /// `eval.json` into its folder. The result has the run's path as it was given.
+    /// Whose scores these files hold: a configured detector, or the Mahalanobis distance where none is named.
+    #[must_use]
+    pub fn with_detector(self, name: Option<&'a str>) -> Self {
+        Self { detector: name, ..self }
+    }
+
+    /// Remember clips' fingerprints, as [`Recordings::remembering`].
+    #[must_use]
+    pub fn remembering(self) -> Self {
+        Self { remembering: true, ..self }
+    }
+
+    /// With recordings in the place of those of a data set, for runs whose cache is `cache`.
+    pub(super) fn knowing(self, data: &DataConfig, cache: PathBuf, recordings: Rc<Recordings<'a>>) -> Self {
+        let data = DataConfig { machines: Vec::new(), ..data.clone() };
+        self.opened.borrow_mut().push((data, cache, recordings));
+        self
+    }
+
+    /// Evaluate one run on the data set that its configuration names, and write `features.npz`, `scores.csv`,
+    /// `training_scores.csv` and, last, `eval.json` into its folder. The result has the run's path as it was given.
     ///
     /// # Errors
-    /// When the run is not trained, the data set is another, its labels allow no AUC, or a file fails.
+    /// When the run is not trained, the data set is another, its labels allow no AUC, a detector is asked for that it has
+    /// not, or a file fails.
     pub fn evaluate(&self, folder: &RunFolder) -> Result<Evaluation, Error> {
         let (experiment, manifest) = read_run(folder, self.sets)?;
         let path = folder.path();
@@ -109,12 +146,21 @@ impl<'a> Judge<'a> {
         // runs/family/config/machine/seed-n
         let runs = path.ancestors().nth(4).unwrap_or(Path::new("."));
         let recordings = self.recordings(&experiment, cache_folder(runs))?;
-        let mut evaluation = self.judge(folder, &experiment, &manifest, &recordings)?;
+        let judge = || self.judge(folder, &experiment, &manifest, &recordings);
+        let mut evaluation = device::watch(Some(self.device), judge)?;
         evaluation.path = folder.path().display().to_string();
         Ok(evaluation)
     }
 
-    fn recordings(&self, experiment: &Experiment, cache: PathBuf) -> Result<Rc<Recordings<'a>>, Error> {
+    /// The recordings that a run of an experiment is judged with; opened once for all runs of one data set.
+    ///
+    /// # Errors
+    /// As [`Recordings::open`].
+    pub(super) fn recordings(
+        &self,
+        experiment: &Experiment,
+        cache: PathBuf,
+    ) -> Result<Rc<Recordings<'a>>, Error> {
         // A run says itself which machine it is of.
         let data = DataConfig { machines: Vec::new(), ..experiment.data.clone() };
         let mut opened = self.opened.borrow_mut();
@@ -123,7 +169,8 @@ impl<'a> Judge<'a> {
         {
             return Ok(Rc::clone(known));
         }
-        let recordings = Rc::new(Recordings::open(&data, cache.clone(), self.ui)?);
+        let recordings = Recordings::open(&data, cache.clone(), self.ui)?;
+        let recordings = Rc::new(if self.remembering { recordings.remembering() } else { recordings });
         opened.push((data, cache, Rc::clone(&recordings)));
         Ok(recordings)
     }
@@ -140,6 +187,7 @@ impl<'a> Judge<'a> {
         if self.submission.is_some() && recordings.layout() == Layout::Mimii {
             return Err(Error::NoSubmission(folder.path().to_owned()));
         }
+        self.check_detector(folder, experiment)?;
         let other = |what, found: &str, expected: &str| {
             let short = |hash: &str| hash.get(..8).unwrap_or(hash).to_owned();
             let path = folder.path().to_owned();
@@ -165,7 +213,7 @@ impl<'a> Judge<'a> {
         check_labels(&clips, &labelled)?;
         let sets = recordings.audible_training_sets(&manifest.learnt, experiment, encoder)?;
         let own = manifest.learnt.iter().position(|learnt| learnt == machine).unwrap_or_default();
-        let train = &sets[own].sounds;
+        let train = sets[own].sounds();
         let interference = recordings.evaluation_interference(machine, experiment)?;
         let (cache, device_name) = (recordings.cache.as_path(), device.name.as_str());
         let frozen = encoder.map(|embedder| Frozen { embedder, cache, device_name });
@@ -205,20 +253,28 @@ impl<'a> Judge<'a> {
         let mut features = with_task(experiment, data, &inference)?;
         bar.clear();
         judging.get().into_iter().for_each(Bar::clear);
-        let judged = apply_scorers(&experiment.eval, manifest.seed, &labelled, &features)?;
-        let challenge = judged
-            .scores
-            .as_ref()
-            .map(|(test, train)| Challenge::new(machine, recordings.layout(), &labelled, test, train));
-        let official = match &challenge {
+        let trained_on: Vec<&Clip> = sets[own].good_clips().collect();
+        let judged = apply_scorers(&experiment.eval, manifest.seed, &trained_on, &labelled, &features)?;
+        let layout = recordings.layout();
+        let challenge = |of| Scores::challenge(of, machine, layout, &labelled);
+        let distances = judged.scores.as_ref().map(challenge);
+        let official = match &distances {
             Some(challenge) => challenge.metrics(),
             None => OfficialMetrics::missing("there are no Mahalanobis distances".into()),
         };
+        let challenges: Vec<_> =
+            judged.detected.iter().map(|one| (one, one.scores.as_ref().map(challenge))).collect();
+        let detectors = challenges.iter().map(|(one, of)| (one.name.clone(), one.result(of.as_ref())));
+        let detectors: BTreeMap<String, DetectorResult> = detectors.collect();
         // Several files, one result: `eval.json` is there only when the others are its own.
         let _lock = folder.lock()?;
         files::remove(&folder.file("eval.json"))?;
         artefacts::write_features(folder, (&features.train, train), (&features.test, &test))?;
-        artefacts::write_scores(folder, &labelled, challenge.as_ref())?;
+        let (of_test, of_training): (Vec<_>, Vec<_>) =
+            judged.detected.iter().map(|one| one.columns().into()).unzip();
+        artefacts::write_scores(folder, &labelled, distances.as_ref(), &of_test)?;
+        let own_scores = judged.scores.as_ref().map(|scores| scores.training.as_slice());
+        artefacts::write_training_scores(folder, &trained_on, own_scores, &of_training)?;
         artefacts::write_tables(folder, features.tables, &features.judged.tables)?;
 
         let count = |label| labelled.iter().filter(|clip| clip.anomalous == label).count();
@@ -234,6 +290,7 @@ impl<'a> Judge<'a> {
             linear_probe: judged.linear_probe,
             mahalanobis: judged.mahalanobis,
             official,
+            detectors,
             clips: ClipCounts {
                 train: train.len(),
                 test_normal: count(Some(false)),
@@ -244,15 +301,40 @@ impl<'a> Judge<'a> {
             settings: experiment.eval.clone(),
             model,
             test_fingerprint: test.fingerprint().to_owned(),
+            artefacts: folder.hashes(JUDGED.iter().chain(features.tables).copied())?,
             interference: mixed_with,
         };
         folder.write_json("eval.json", &evaluation)?;
-        if let (Some(below), Some(challenge)) = (self.submission, &challenge) {
+        let of_detector = |name| challenges.iter().find(|(one, _)| one.name == name)?.1.as_ref();
+        let submitted = self.detector().map_or(distances.as_ref(), of_detector);
+        if let (Some(below), Some(challenge)) = (self.submission, submitted) {
             let system =
                 below.join(&manifest.family).join(&manifest.config).join(format!("seed-{}", manifest.seed));
             challenge.write(&system)?;
         }
         Ok(evaluation)
+    }
+
+    /// The configured detector that files are wanted of; none where they are wanted of the Mahalanobis distance.
+    fn detector(&self) -> Option<&'a str> {
+        self.detector.filter(|name| *name != "mahalanobis")
+    }
+
+    /// Known before anything is computed.
+    fn check_detector(&self, folder: &RunFolder, experiment: &Experiment) -> Result<(), Error> {
+        let known = &experiment.eval.detectors;
+        match self.detector() {
+            Some(name) if !known.contains_key(name) => Err(Error::NoDetector {
+                path: folder.path().to_owned(),
+                name: name.to_owned(),
+                known: ["mahalanobis"]
+                    .into_iter()
+                    .chain(known.keys().map(String::as_str))
+                    .collect::<Vec<_>>()
+                    .join(", "),
+            }),
+            _ => Ok(()),
+        }
     }
 }
 
@@ -268,37 +350,4 @@ fn check_labels(clips: &EvaluationClips, labelled: &[&LabelledClip]) -> Result<(
         }),
         _ => Ok(()),
     }
-}
-
-/// What the scorers say.
-struct ScorersSay {
-    linear_probe: LinearProbe,
-    mahalanobis: MahalanobisResult,
-    /// Mahalanobis distances of the test clips, and of the training clips.
-    scores: Option<(Vec<f64>, Vec<f64>)>,
-}
-
-fn apply_scorers(
-    settings: &EvalConfig,
-    seed: u64,
-    clips: &[&LabelledClip],
-    features: &Features,
-) -> Result<ScorersSay, Error> {
-    let training = TrainingFeatures::of_training_clips(features.train.mapv(f64::from));
-    let all: Array2<f64> = features.test.mapv(f64::from);
-    let rows: Vec<usize> = (0..clips.len()).filter(|&row| clips[row].anomalous.is_some()).collect();
-    let labelled = all.select(Axis(0), &rows);
-    let named = |row: &usize| ProbeClip {
-        name: clips[*row].clip.file_name().to_owned(),
-        section: clips[*row].clip.section.clone(),
-        anomalous: clips[*row].anomalous == Some(true),
-    };
-    let named: Vec<ProbeClip> = rows.iter().map(named).collect();
-    let judged = mahalanobis::evaluate(&training, labelled.view(), &named, &settings.mahalanobis)?;
-    let scores = match judged.fitted {
-        Some(fitted) => Some((fitted.score(all.view())?, fitted.score_training(&training)?)),
-        None => None,
-    };
-    let linear_probe = linear_probe::evaluate(labelled.view(), &named, &settings.linear_probe, seed)?;
-    Ok(ScorersSay { linear_probe, mahalanobis: judged.result, scores })
 }

@@ -72,8 +72,8 @@ pub(super) fn with_task<W: WithTask>(
     let set = data.set();
     match &experiment.task {
         TaskConfig::Autoencoder(config) => {
-            let (machine, logmels) = (&set.clips.machine, set.sounds.logmels()?);
-            work.with(&AutoencoderTask::new(machine, config, part_size, logmels, set.scaler)?)
+            let (machine, logmels) = (set.clips().machine(), set.sounds().logmels()?);
+            work.with(&AutoencoderTask::new(machine, config, part_size, logmels, set.scaler())?)
         }
         TaskConfig::Classification(config) => {
             work.with(&ClassificationTask::new(config, &experiment.train, data.sets, data.own)?)
@@ -87,7 +87,7 @@ pub(super) fn with_task<W: WithTask>(
         }
         TaskConfig::Pretrained(_) => {
             let Frozen { embedder, cache, device_name } = data.frozen()?;
-            let (published, waves) = (&experiment.eval.pretrained, set.sounds.waves()?);
+            let (published, waves) = (&experiment.eval.pretrained, set.sounds().waves()?);
             let task = PretrainedTask::new(embedder, published, waves, cache.join("features"), device_name);
             work.with_frozen(&task, embedder)
         }

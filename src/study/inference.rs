@@ -53,7 +53,7 @@ impl Inference<'_> {
             serde_json::from_str(&text).map_err(|e| failed(weights::Error::Format(e.to_string())))?;
         let machines = || saved.scales.keys().cloned().collect::<Vec<_>>().join(", ");
         let scaled_alike = sets.len() == saved.scales.len()
-            && sets.iter().all(|set| saved.scales.get(&set.clips.machine) == Some(&set.scaler));
+            && sets.iter().all(|set| saved.scales.get(set.clips().machine()) == Some(&set.scaler()));
         let whose = if (&saved.config_hash, saved.seed) != (&manifest.config_hash, manifest.seed)
             || saved.scales.keys().ne(manifest.learnt.iter())
         {

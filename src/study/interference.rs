@@ -9,14 +9,14 @@ use std::sync::Arc;
 use super::data::report;
 use super::{Error, Recordings};
 use crate::config::{DataConfig, Experiment};
-use crate::dataset::{self, ClipIndex, InterferenceFolder, SoundClips, Split};
+use crate::dataset::{self, ClipIndex, InterferenceClips, InterferenceFolder, SoundClips};
 use crate::task::{self, Interference, Sounds, Source, Waves, joint_fingerprint};
 
 /// Recordings to mix with, not yet opened.
 struct Chosen {
     what: String,
     /// One per machine type, or one of a folder.
-    train: Vec<SoundClips>,
+    train: Vec<InterferenceClips>,
     /// Where there are others to be judged with.
     held_out: Option<Vec<SoundClips>>,
     /// Said where the training recordings serve for both.
@@ -58,7 +58,10 @@ impl Recordings<'_> {
         let chosen = self.choose(machine)?;
         let training = self.open_training(&chosen, experiment)?;
         Ok(match &chosen.held_out {
-            Some(held_out) => training.with_held_out(self.open_all(held_out, "test", experiment)?, None),
+            Some(held_out) => {
+                let held_out: Vec<&SoundClips> = held_out.iter().collect();
+                training.with_held_out(self.open_all(&held_out, "test", experiment)?, None)
+            }
             None => {
                 self.ui.warn(&format!("{machine}: {}", chosen.otherwise));
                 let train = training.train().clone();
@@ -86,21 +89,49 @@ impl Recordings<'_> {
         Ok(blake3::hash(both.as_bytes()).to_hex().to_string())
     }
 
-    /// Fingerprint of what a training mixes with; nothing is decoded.
+    /// Fingerprint of what a training mixes with; nothing is decoded. Once for each machine: which clips these are takes
+    /// longer to say than to look up.
     fn interference_fingerprint(&self, machine: &str) -> Result<String, Error> {
-        let chosen = self.choose(machine)?;
-        let parts = chosen.train.iter().map(|clips| self.sound_fingerprint(clips, "train"));
+        self.fingerprint(&format!("interference/train/{machine}"), || {
+            self.sets_fingerprint(&sounds_of(&self.choose(machine)?.train), "train")
+        })
+    }
+
+    /// Fingerprint of what held-out clips are mixed with, as an evaluation notes it; `None` in a family that mixes nothing.
+    ///
+    /// # Errors
+    /// As [`Recordings::data_fingerprint`].
+    pub(super) fn held_out_fingerprint(
+        &self,
+        machine: &str,
+        experiment: &Experiment,
+    ) -> Result<Option<String>, Error> {
+        if !experiment.task.needs_interference() {
+            return Ok(None);
+        }
+        let fingerprint = self.fingerprint(&format!("interference/test/{machine}"), || {
+            let chosen = self.choose(machine)?;
+            match &chosen.held_out {
+                Some(held_out) => self.sets_fingerprint(&held_out.iter().collect::<Vec<_>>(), "test"),
+                None => self.sets_fingerprint(&sounds_of(&chosen.train), "train"),
+            }
+        })?;
+        Ok(Some(fingerprint))
+    }
+
+    fn sets_fingerprint(&self, sets: &[&SoundClips], split: &str) -> Result<String, Error> {
+        let parts = sets.iter().map(|clips| self.sound_fingerprint(clips, split));
         Ok(joint_fingerprint(&parts.collect::<Result<Vec<_>, _>>()?))
     }
 
     fn open_training(&self, chosen: &Chosen, experiment: &Experiment) -> Result<Interference, Error> {
-        let train = self.open_all(&chosen.train, "train", experiment)?;
-        Ok(Interference::of_training(chosen.what.clone(), train))
+        let train = self.open_all(&sounds_of(&chosen.train), "train", experiment)?;
+        Ok(Interference::of_training(chosen.what.clone(), &chosen.train, train)?)
     }
 
     /// Several sets, each checked and cached for itself, as one. A set may be left out whole, as long as one is there.
-    fn open_all(&self, sets: &[SoundClips], split: &str, experiment: &Experiment) -> Result<Waves, Error> {
-        let open = |clips: &SoundClips| {
+    fn open_all(&self, sets: &[&SoundClips], split: &str, experiment: &Experiment) -> Result<Waves, Error> {
+        let open = |&clips: &&SoundClips| {
             let fingerprint = self.sound_fingerprint(clips, split)?;
             self.any_waves(&Source::from(clips), &fingerprint, experiment, &format!("{}: {split}", clips.of))
         };
@@ -122,7 +153,7 @@ impl Recordings<'_> {
     }
 
     fn sound_fingerprint(&self, clips: &SoundClips, split: &str) -> Result<String, Error> {
-        self.fingerprint(&format!("{split}/{}", clips.of), || clips.fingerprint())
+        self.fingerprint(&format!("{split}/{}", clips.of), || clips.fingerprint_in(self.memory()))
     }
 
     fn choose(&self, machine: &str) -> Result<Chosen, Error> {
@@ -149,7 +180,7 @@ impl Recordings<'_> {
         Ok(self.folder.get_or_init(|| folder))
     }
 
-    fn whole_index(&self) -> Result<&ClipIndex, Error> {
+    pub(super) fn whole_index(&self) -> Result<&ClipIndex, Error> {
         if self.config.machines.is_empty() {
             return Ok(&self.index);
         }
@@ -162,6 +193,10 @@ impl Recordings<'_> {
     }
 }
 
+fn sounds_of(recordings: &[InterferenceClips]) -> Vec<&SoundClips> {
+    recordings.iter().map(InterferenceClips::sounds).collect()
+}
+
 /// The other machine types of a data set.
 fn choose_of_others(index: &ClipIndex, machine: &str) -> Result<Chosen, Error> {
     let others: Vec<&String> = index.machines().iter().filter(|other| *other != machine).collect();
@@ -170,11 +205,10 @@ fn choose_of_others(index: &ClipIndex, machine: &str) -> Result<Chosen, Error> {
         let why = format!("machine `{machine}` is the only machine type in {root}");
         return Err(dataset::Error::NoInterference { why }.into());
     }
-    let of = |split| {
-        let sets = others.iter().map(|other| index.sounds(other, split));
-        sets.filter(|sounds| !sounds.clips.is_empty()).collect::<Vec<_>>()
-    };
-    let (train, held_out) = (of(Split::Train), of(Split::Test));
+    let train = others.iter().map(|other| index.interference(other));
+    let train: Vec<InterferenceClips> = train.filter(|of| !of.sounds().clips.is_empty()).collect();
+    let held_out = others.iter().map(|other| index.held_out_sounds(other));
+    let held_out: Vec<SoundClips> = held_out.filter(|of| !of.clips.is_empty()).collect();
     if train.is_empty() {
         let why = format!("no machine type in {root} but `{machine}` has train clips");
         return Err(dataset::Error::NoInterference { why }.into());

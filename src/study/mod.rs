@@ -1,33 +1,51 @@
 //! From an experiment to trained and judged runs: trials, training, evaluation, and what many runs say together.
 
 mod artefacts;
+mod cached;
 mod challenge;
 pub mod compare;
 mod correlation;
 mod data;
 mod encoders;
 mod evaluation;
+pub mod examples;
 mod families;
+pub mod fuse;
 mod inference;
 mod interference;
+pub mod maps;
+pub mod overview;
+pub mod plan;
 pub mod pretrained;
 mod preview;
+pub mod protocol;
 mod record;
+mod result_tables;
 mod results;
+mod scoring;
 mod separate;
+pub mod slurm;
+pub mod sweep;
 mod tables;
 mod trained_run;
 mod training;
+pub mod verify;
 
 pub use artefacts::Scored;
 pub use challenge::{DecisionThreshold, OfficialMetrics};
 pub use correlation::{
-    Coefficient, Configuration, Correlation, MachineCorrelation, SIGNIFICANT, correlate, correlate_rows,
+    Coefficient, Configuration, Correlation, MachineCorrelation, NOTHING_DRAWN, SIGNIFICANT, correlate,
+    correlate_by, correlate_rows,
 };
 pub use data::Recordings;
 pub use evaluation::{Evaluation, Judge};
 pub use preview::{Preview, PreviewRequest, View, preview};
-pub use results::{Detection, Error as ResultsError, Gathered, LeftOut, ResultRow, gather};
+pub use result_tables::{Printed, ResultConfiguration, ResultTable, result_tables};
+pub use results::{
+    Detection, Error as ResultsError, Gathered, LeftOut, PerDetection, PlannedFamily, PlannedStudy,
+    ResultRow, Standing, gather,
+};
+pub use scoring::DetectorResult;
 pub use separate::{Improvement, Separation, SeparationRequest, separate};
 pub use tables::{Comparison, StudyTables, Verdict, study_rows, study_tables};
 pub use training::{Trained, Trial, TrialState, train, trials};
@@ -59,6 +77,9 @@ pub enum Error {
     /// Two systems that cannot be compared.
     #[error(transparent)]
     Compare(#[from] compare::Error),
+    /// Systems that cannot be fused.
+    #[error(transparent)]
+    Fuse(#[from] fuse::Error),
     /// Score and decision files.
     #[error(transparent)]
     Official(#[from] crate::official::Error),
@@ -88,6 +109,40 @@ pub enum Error {
     /// The scorers.
     #[error(transparent)]
     Score(#[from] score::Error),
+    /// What a sweep intended cannot be read.
+    #[error(
+        "{} is damaged: {why}; remove it, and the next sweep of its study writes it anew: until then nobody knows which \
+         trials are missing",
+        path.display()
+    )]
+    DamagedPlan {
+        /// The plan's file.
+        path: PathBuf,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// A configured detector.
+    #[error("detector `{name}`: failed to {source}")]
+    Detector {
+        /// Its name.
+        name: String,
+        /// What is wrong.
+        source: score::Error,
+    },
+    /// Files are wanted of a detector that a run's configuration has not.
+    #[error(
+        "{}: it has no detector `{name}`, its configuration has {known}; configure one, as in \
+         --set eval.detectors.{name}.knn.k=1",
+        path.display()
+    )]
+    NoDetector {
+        /// The run's folder.
+        path: PathBuf,
+        /// What was asked for.
+        name: String,
+        /// What is there.
+        known: String,
+    },
     /// A run that is not trained to its end.
     #[error("{} is not trained: {status}; train it with `asdbench train` on its configuration", path.display())]
     NotTrained {
@@ -167,12 +222,28 @@ pub enum Error {
         /// How many.
         found: usize,
     },
+    /// A sweep.
+    #[error(transparent)]
+    Sweep(#[from] sweep::Error),
     /// A pre-trained encoder.
     #[error(transparent)]
     Pretrained(#[from] pretrained::Error),
     /// The user stopped it.
     #[error("interrupted; the same command goes on where this one stopped")]
     Interrupted,
+}
+
+impl Error {
+    /// Whether the device failed, so that nothing more is to be expected of it in this process.
+    pub fn is_lost_device(&self) -> bool {
+        let by_task = |error: &task::Error| matches!(error, task::Error::Device(_));
+        match self {
+            Self::Device(error) => matches!(error, device::Error::Lost { .. }),
+            Self::Task(error) | Self::Training(training_loop::Error::Task(error)) => by_task(error),
+            Self::Training(error) => matches!(error, training_loop::Error::Device(_)),
+            _ => false,
+        }
+    }
 }
 
 /// What a runs folder keeps of recordings.

@@ -3,9 +3,9 @@
 use super::families::TaskData;
 use super::{Error, Recordings, Trial};
 use crate::device::OpenDevice;
-use crate::run::{InterferenceRecord, Manifest, PretrainedRecord, RunFolder, SkippedClip, Start};
+use crate::run::{Hashes, InterferenceRecord, Manifest, PretrainedRecord, RunFolder, SkippedClip, Start};
 use crate::task::pretrained::Embedder;
-use crate::task::{BadClip, Interference, Waves};
+use crate::task::{BadClip, Interference, TrainingSet, Waves};
 
 /// The manifest of a trial that begins.
 pub(super) fn manifest(
@@ -14,7 +14,7 @@ pub(super) fn manifest(
     data: TaskData<'_>,
     device: &OpenDevice,
 ) -> Result<Manifest, Error> {
-    let sounds = || data.sets.iter().map(|set| &set.sounds);
+    let sounds = || data.sets.iter().map(TrainingSet::sounds);
     let embedder = data.frozen.map(|frozen| frozen.embedder);
     Ok(Manifest {
         schema: 1,
@@ -29,6 +29,7 @@ pub(super) fn manifest(
         resumed: Vec::new(),
         copied_from: None,
         model: embedder.map(|embedder| embedder.content_hash().to_owned()),
+        artefacts: Hashes::new(),
         clips: sounds().map(|sounds| sounds.len()).sum(),
         skipped: sounds().flat_map(|sounds| skipped(sounds.bad())).collect(),
         interference: data.interference.map(|of| interference(of, of.train())),

@@ -11,18 +11,25 @@
 //! `machine` and `seed` are empty where a row is already a mean over them. An empty number is a missing value. AUCs may
 //! be fractions or percent, since only their order matters, as long as a family keeps to one of the two.
 
+mod planned;
 mod reader;
 mod sources;
+mod units;
 
 use std::collections::HashMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+pub use planned::{PlannedFamily, PlannedStudy};
 pub use reader::{parse_csv, read_csv};
-pub use sources::{Gathered, LeftOut, gather};
+pub use sources::{Gathered, LeftOut, Standing, gather};
+pub(super) use units::Units;
+
+use serde::Serialize;
 
 use super::Evaluation;
 use crate::files;
+use crate::task::Proxy;
 
 /// The columns of a results CSV.
 pub const COLUMNS: [&str; 10] = [
@@ -68,6 +75,34 @@ impl Detection {
             Self::InDomainLp => "in-domain LP",
             Self::OutDomainLp => "out-domain LP",
             Self::Mahalanobis => "Mahalanobis",
+        }
+    }
+}
+
+/// One value for each of the three.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub struct PerDetection<T> {
+    /// Of the linear probe within domains.
+    pub in_domain_lp: T,
+    /// Of the linear probe across domains.
+    pub out_domain_lp: T,
+    /// Of the Mahalanobis distance.
+    pub mahalanobis: T,
+}
+
+impl<T> PerDetection<T> {
+    /// What `of` says of each.
+    pub fn of(of: impl FnMut(Detection) -> T) -> Self {
+        let [in_domain_lp, out_domain_lp, mahalanobis] = Detection::ALL.map(of);
+        Self { in_domain_lp, out_domain_lp, mahalanobis }
+    }
+
+    /// That of one.
+    pub fn get(&self, which: Detection) -> &T {
+        match which {
+            Detection::InDomainLp => &self.in_domain_lp,
+            Detection::OutDomainLp => &self.out_domain_lp,
+            Detection::Mahalanobis => &self.mahalanobis,
         }
     }
 }
@@ -119,8 +154,12 @@ pub struct ResultRow {
     pub proxy_name: String,
     /// The proxy metric.
     pub proxy: Option<f64>,
+    /// Why there is none, where that is known.
+    pub proxy_why: Option<String>,
     /// Whether a larger proxy is a better one.
     pub higher_is_better: bool,
+    /// Further proxy metrics, of runs.
+    pub other_proxies: Vec<Proxy>,
     /// AUC of the linear probe within domains.
     pub in_domain_lp: Option<f64>,
     /// AUC of the linear probe across domains.
@@ -154,7 +193,9 @@ impl From<&Evaluation> for ResultRow {
             seed: Some(run.seed),
             proxy_name: run.proxy.name.clone(),
             proxy: run.proxy.value,
+            proxy_why: run.proxy.why.clone(),
             higher_is_better: run.proxy.higher_is_better,
+            other_proxies: run.other_proxies.clone(),
             in_domain_lp: run.linear_probe.in_domain.auc,
             out_domain_lp: run.linear_probe.out_domain.auc,
             mahalanobis: run.mahalanobis.aucs.auc,

@@ -1,9 +1,8 @@
 //! A trained run's files, as they were when its training ended.
 
 use super::Error;
+use super::training::{CONFIG, MODEL, trained_hashes};
 use crate::config::{self, Experiment};
-use crate::files;
-use crate::nn::weights;
 use crate::run::{Manifest, RunFolder, Status};
 
 /// Configuration and manifest of a trained run; `sets` are `--set` arguments that change nothing that was trained.
@@ -28,7 +27,8 @@ pub(super) fn read_run(folder: &RunFolder, sets: &[String]) -> Result<(Experimen
         };
         return Err(Error::NotTrained { path: path(), status });
     };
-    let experiment = config::load(&folder.file("config.toml"), sets)?.experiment;
+    folder.check(CONFIG, &manifest.artefacts)?;
+    let experiment = config::load(&folder.file(CONFIG), sets)?.experiment;
     if experiment.training_hash() != manifest.config_hash {
         return Err(Error::ChangedTraining(path()));
     }
@@ -40,11 +40,7 @@ pub(super) fn read_run(folder: &RunFolder, sets: &[String]) -> Result<(Experimen
 /// # Errors
 /// When they cannot be read or are not what the training wrote.
 pub(super) fn read_weights(folder: &RunFolder, manifest: &Manifest) -> Result<(Vec<u8>, String), Error> {
-    let bytes = files::read(&folder.model())?;
+    let bytes = folder.read_sound(MODEL, &trained_hashes(manifest))?;
     let model = blake3::hash(&bytes).to_hex().to_string();
-    if manifest.model.as_ref().is_some_and(|trained| *trained != model) {
-        let why = "its content is not what the training wrote".to_owned();
-        return Err(Error::Weights { path: folder.model(), source: weights::Error::Format(why) });
-    }
     Ok((bytes, model))
 }

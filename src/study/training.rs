@@ -10,13 +10,18 @@ use super::families::{Frozen, TaskData, with_task};
 use super::record;
 use super::{Error, Recordings};
 use crate::config::Experiment;
-use crate::device::OpenDevice;
+use crate::device::{self, OpenDevice};
 use crate::files::{self, Durability};
-use crate::run::{self, Lock, RunFolder, Start, Status};
-use crate::train::{EpochLine, Interrupt, Outcome};
+use crate::run::{self, Hashes, Lock, Manifest, RunFolder, Start, Status};
+use crate::train::{Interrupt, Outcome, read_epochs};
 use crate::ui::Ui;
 pub(super) use work::WeightsMetadata;
 use work::{Check, Run};
+
+/// The trained weights.
+pub(super) const MODEL: &str = "model.safetensors";
+/// The resolved configuration.
+pub(super) const CONFIG: &str = "config.toml";
 
 /// One training to be done.
 #[derive(Debug, Clone)]
@@ -129,7 +134,7 @@ impl Trial {
     }
 
     /// What it is called while it runs.
-    fn name(&self) -> String {
+    pub(super) fn name(&self) -> String {
         format!("{} {} seed {}", self.machine, self.experiment.slug(), self.seed)
     }
 
@@ -155,10 +160,9 @@ impl Trial {
             if !matches!(twin.state(recordings), Ok(TrialState::Done)) {
                 continue;
             }
-            for (from, to) in
-                [(twin.folder.metrics(), self.folder.metrics()), (twin.folder.model(), self.folder.model())]
-            {
-                files::write(&to, &files::read(&from)?, Durability::Flushed)?;
+            let Ok(taken) = twin.read_trained() else { continue };
+            for (bytes, to) in taken.into_iter().zip([self.folder.metrics(), self.folder.model()]) {
+                files::write(&to, &bytes, Durability::Flushed)?;
             }
             self.seal(Some(machine))?;
             ui.say(&format!(
@@ -171,18 +175,48 @@ impl Trial {
         Ok(None)
     }
 
-    /// Note the weights' hash in the manifest, and whose they are.
+    /// Epochs and weights of a trained run, as its training wrote them.
+    fn read_trained(&self) -> Result<[Vec<u8>; 2], Error> {
+        let manifest = self.folder.manifest()?;
+        let known = manifest.as_ref().map(trained_hashes).unwrap_or_default();
+        Ok([self.folder.read_sound("metrics.jsonl", &known)?, self.folder.read_sound(MODEL, &known)?])
+    }
+
+    /// Note the hashes of what was trained in the manifest, and whose weights they are.
     fn seal(&self, copied_from: Option<&String>) -> Result<(), Error> {
         if let Some(mut manifest) = self.folder.manifest()? {
-            manifest.model = Some(blake3::hash(&files::read(&self.folder.model())?).to_hex().to_string());
+            if manifest.pretrained.is_none() {
+                manifest.model = self.folder.hashes([MODEL])?.remove(MODEL);
+            }
+            manifest.artefacts = self.folder.hashes(run::TRAINED)?;
             manifest.copied_from = copied_from.cloned();
             self.folder.write_manifest(&manifest)?;
         }
         Ok(())
     }
 
+    /// Whether a trained run's files are what its training wrote. Where one is not, it is said, and the run is as if it had
+    /// been stopped before its first epoch: what was judged of it goes too.
+    fn keep_sound(&self, ui: &Ui) -> Result<bool, Error> {
+        let known = self.folder.manifest()?.as_ref().map(trained_hashes).unwrap_or_default();
+        let checked = [MODEL, "metrics.jsonl"].map(|name| self.folder.check(name, &known));
+        let damage = match checked.into_iter().find_map(Result::err) {
+            None => return Ok(true),
+            Some(run::Error::Damaged { path, why }) => format!("{} is damaged ({why})", path.display()),
+            Some(run::Error::File(error)) if error.is_missing() => error.to_string(),
+            // A disk that cannot be read now is no reason to give up what is on it.
+            Some(other) => return Err(other.into()),
+        };
+        let lock = self.folder.lock()?;
+        ui.warn(&format!("{damage}: the run is trained again"));
+        files::remove(&self.folder.file("eval.json"))?;
+        self.folder.set_status(&Status::Interrupted)?;
+        self.folder.clear_checkpoint(&lock);
+        Ok(false)
+    }
+
     /// The entry of a run that was trained before.
-    fn found(&self) -> Result<Trained, Error> {
+    pub(super) fn found(&self) -> Result<Trained, Error> {
         Ok(self.trained(&Status::Done, read_outcome(&self.folder)?))
     }
 
@@ -192,10 +226,38 @@ impl Trial {
         self.write_config(lock)
     }
 
+    /// As [`Trial::renew`], of a run that nobody works on and only where its configuration says otherwise.
+    pub(super) fn refresh(&self) -> Result<(), Error> {
+        let written = files::read_text(&self.folder.file(CONFIG));
+        if written.is_ok_and(|text| text == self.experiment.to_toml()) {
+            return Ok(());
+        }
+        match self.folder.lock() {
+            Ok(lock) => self.renew(&lock),
+            Err(_) => Ok(()),
+        }
+    }
+
+    /// Write the configuration, and what it is into the manifest of a trained run. In between, and after a crash there, the
+    /// manifest says nothing of it.
     fn write_config(&self, _held: &Lock) -> Result<(), Error> {
-        let (path, text) = (self.folder.file("config.toml"), self.experiment.to_toml());
-        if !path.exists() || files::read_text(&path)? != text {
+        let (path, text) = (self.folder.file(CONFIG), self.experiment.to_toml());
+        let same = files::read(&path).is_ok_and(|bytes| bytes == text.as_bytes());
+        let hash = blake3::hash(text.as_bytes()).to_hex().to_string();
+        let mut manifest = self.folder.manifest()?.filter(|manifest| !manifest.artefacts.is_empty());
+        if let Some(manifest) = &mut manifest
+            && manifest.artefacts.get(CONFIG).is_some_and(|noted| !same || *noted != hash)
+        {
+            manifest.artefacts.remove(CONFIG);
+            self.folder.write_manifest(manifest)?;
+        }
+        if !same {
             files::write(&path, text.as_bytes(), Durability::Flushed)?;
+        }
+        if let Some(manifest) = &mut manifest
+            && manifest.artefacts.insert(CONFIG.to_owned(), hash).is_none()
+        {
+            self.folder.write_manifest(manifest)?;
         }
         Ok(())
     }
@@ -235,7 +297,7 @@ pub fn train(
     interrupt: &Interrupt,
     ui: &Ui,
 ) -> Result<Trained, Error> {
-    if trial.state(recordings)? == TrialState::Done {
+    if trial.state(recordings)? == TrialState::Done && trial.keep_sound(ui)? {
         // A run that is being judged is held, and needs nothing from us.
         if let Ok(lock) = trial.folder.lock() {
             trial.renew(&lock)?;
@@ -268,7 +330,11 @@ pub fn train(
     }
     trial.write_config(&lock)?;
     match trial.folder.manifest()? {
-        None => trial.folder.write_manifest(&record::manifest(trial, recordings, data, device)?)?,
+        None => {
+            // Nobody knows what a checkpoint without it was trained on.
+            trial.folder.clear_checkpoint(&lock);
+            trial.folder.write_manifest(&record::manifest(trial, recordings, data, device)?)?;
+        }
         Some(mut manifest) => {
             manifest.resumed.push(Start::now(&device.name));
             trial.folder.write_manifest(&manifest)?;
@@ -280,8 +346,9 @@ pub fn train(
         trial.folder.clear_checkpoint(&lock);
         return Ok(trial.trained(&Status::Done, Some(outcome)));
     }
-    let result = with_task(&trial.experiment, data, Run { trial, data, device, interrupt, ui });
-    if let (Ok(Outcome { finished: true, .. }), None) = (&result, frozen) {
+    let run = Run { trial, data, device, interrupt, ui };
+    let result = device::watch(Some(device), || with_task(&trial.experiment, data, run));
+    if let Ok(Outcome { finished: true, .. }) = &result {
         trial.seal(None)?;
     }
     let status = match &result {
@@ -299,10 +366,18 @@ pub fn train(
     Ok(trial.trained(&status, outcome.best.map(|(loss, _)| (outcome.epochs, loss))))
 }
 
+/// What a manifest says of what was trained, by file name.
+pub(super) fn trained_hashes(manifest: &Manifest) -> Hashes {
+    let mut known = manifest.artefacts.clone();
+    if manifest.pretrained.is_none() {
+        known.extend(manifest.model.clone().map(|model| (MODEL.to_owned(), model)));
+    }
+    known
+}
+
 /// Epochs and lowest loss of a finished run, from its metrics.
 fn read_outcome(folder: &RunFolder) -> Result<Option<(usize, f64)>, Error> {
-    let text = files::read_text(&folder.metrics())?;
-    let lines = text.lines().filter_map(|line| serde_json::from_str::<EpochLine>(line).ok());
+    let lines = read_epochs(&folder.metrics())?.into_iter();
     Ok(lines.fold(None, |best, line| {
         Some((line.epoch, best.map_or(line.loss, |(_, loss): (_, f64)| loss.min(line.loss))))
     }))

@@ -3,6 +3,8 @@
 //! A window is 5 neighbouring frames, 640 values. Loss: mean absolute (or squared) error. Proxy metric: mean absolute
 //! error on held-out normal clips. Feature of a clip: its windows' element-wise absolute errors, averaged: 640 values.
 
+use std::collections::BTreeSet;
+
 use burn::tensor::{Device, Tensor, TensorData};
 use ndarray::{Array2, ArrayViewMut1, Axis};
 use rayon::prelude::*;
@@ -141,6 +143,14 @@ impl ProxyTask for AutoencoderTask<'_> {
         }
         self.scaler.apply(&mut values);
         Ok(Windows { values, count: rows.len() })
+    }
+
+    fn clips_of(&self, order: &EpochOrder<u64>, index: usize) -> Vec<String> {
+        let spans = self.train.spans();
+        // The last clip that begins at the row or before it.
+        let clip = |row: &u64| spans.partition_point(|span| span.first_row <= *row).checked_sub(1);
+        let clips: BTreeSet<usize> = order.part(index, self.batch_size).iter().filter_map(clip).collect();
+        clips.into_iter().map(|clip| spans[clip].path.clone()).collect()
     }
 
     fn examples(&self, batch: &Windows) -> usize {

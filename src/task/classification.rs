@@ -79,7 +79,7 @@ impl<'a> ClassificationTask<'a> {
                 named.push((set, clip, class_name(config.label, of)));
             }
         }
-        let machine = &sets[own].clips.machine;
+        let machine = sets[own].clips().machine();
         if config.label == ClassLabel::Attribute && sets[own].good_clips().all(|c| c.attributes.is_empty()) {
             return Err(Error::Labels(format!(
                 "no clip of machine `{machine}` has attributes in its name or in a table; set task.classification.label = \"section\""
@@ -119,7 +119,7 @@ impl<'a> ClassificationTask<'a> {
         let examples: Vec<Example> = examples.collect();
         let own_classes: BTreeSet<usize> =
             examples.iter().filter(|example| example.set == own).map(|example| example.class).collect();
-        let n_mels = sets[own].sounds.logmels()?.n_mels();
+        let n_mels = sets[own].sounds().logmels()?.n_mels();
         Ok(Self { config, training, sets, own, classes, own_classes, examples, n_mels, remarks })
     }
 
@@ -195,7 +195,7 @@ impl ProxyTask for ClassificationTask<'_> {
         for (number, image) in chosen.iter().zip(images.chunks_exact_mut(n_mels * frames)) {
             let example = self.examples[*number];
             let set = &self.sets[example.set];
-            let logmels = set.sounds.logmels()?;
+            let logmels = set.sounds().logmels()?;
             let span = &logmels.spans()[example.clip];
             let kept = span.frames.min(frames);
             let start = match span.frames - kept {
@@ -207,11 +207,21 @@ impl ProxyTask for ClassificationTask<'_> {
             };
             rows.resize(kept * n_mels, 0.0);
             logmels.read_rows(span.first_row + start, &mut rows)?;
-            set.scaler.apply(&mut rows);
+            set.scaler().apply(&mut rows);
             images::fill(image, &rows, n_mels, 0);
         }
         let classes = chosen.iter().map(|number| self.examples[*number].class as i64).collect();
         Ok(Batch { images, classes })
+    }
+
+    fn clips_of(&self, order: &EpochOrder<usize>, index: usize) -> Vec<String> {
+        let examples =
+            order.part(index, self.training.part_size()).iter().map(|number| self.examples[*number]);
+        let path = |example: Example| {
+            let good = self.sets[example.set].sounds().good().nth(example.clip)?;
+            Some(good.path.to_owned())
+        };
+        examples.filter_map(path).collect()
     }
 
     fn examples(&self, batch: &Batch) -> usize {
@@ -260,7 +270,7 @@ impl FeatureTask for ClassificationTask<'_> {
         progress: &(dyn Fn(u64) + Sync),
     ) -> Result<Extracted<usize>, Error> {
         let clips = clips.logmels()?;
-        let (dim, scaler) = (self.size().features(), self.sets[self.own].scaler);
+        let (dim, scaler) = (self.size().features(), self.sets[self.own].scaler());
         let mut terms = Vec::with_capacity(clips.spans().len());
         let features = images::extract(clips, scaler, device, progress, dim, |x| {
             let [count, ..] = x.dims();

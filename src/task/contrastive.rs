@@ -64,10 +64,10 @@ impl<'a> ContrastiveTask<'a> {
         part_size: usize,
         train: &'a TrainingSet,
     ) -> Result<Self, Error> {
-        let logmels = train.sounds.logmels()?;
+        let logmels = train.sounds().logmels()?;
         let clips = logmels.spans().len();
         if clips < 2 {
-            return Err(Error::TooFew { machine: train.clips.machine.clone(), found: clips });
+            return Err(Error::TooFew { machine: train.clips().machine().to_owned(), found: clips });
         }
         let augmenter = Augmenter::new(front_end, &config.augment, config.frames).map_err(Error::Views)?;
         Ok(Self { config, part_size, train, logmels, augmenter })
@@ -97,13 +97,13 @@ impl<'a> ContrastiveTask<'a> {
         let one = |scratch: &mut (ViewScratch, Vec<f32>), (pair, clip): ([&mut [f32]; 2], &(&Path, u64))| {
             let (scratch, rows) = scratch;
             let path = root.join(clip.0);
-            let samples = self.augmenter.front_end().read_clip(&path, self.train.channel)?;
+            let samples = self.augmenter.front_end().read_clip(&path, self.train.channel())?;
             rows.resize(size, 0.0);
             for (view, image) in pair.into_iter().enumerate() {
                 let mut stream = rng::stream(seed, &format!("{purpose}/{view}"), clip.1);
                 let plan = self.augmenter.draw(samples.len(), &mut stream);
                 self.augmenter.view_into(&samples, &plan, scratch, rows).map_err(|e| e.in_file(&path))?;
-                self.train.scaler.apply(rows);
+                self.train.scaler().apply(rows);
                 images::fill(image, rows, n_mels, 0);
             }
             Ok::<(), audio::Error>(())
@@ -179,8 +179,13 @@ impl ProxyTask for ContrastiveTask<'_> {
         let clips: Vec<(&Path, u64)> =
             chosen.iter().map(|&clip| (Path::new(&spans[clip].path), clip as u64)).collect();
         let purpose = format!("view/{}", order.epoch());
-        let images = self.views(&self.train.clips.root, &clips, order.seed(), &purpose)?;
+        let images = self.views(self.train.clips().root(), &clips, order.seed(), &purpose)?;
         Ok(Batch { images, count: chosen.len() })
+    }
+
+    fn clips_of(&self, order: &EpochOrder<usize>, index: usize) -> Vec<String> {
+        let spans = self.logmels.spans();
+        order.part(index, self.part_size).iter().map(|&clip| spans[clip].path.clone()).collect()
     }
 
     fn examples(&self, batch: &Batch) -> usize {
@@ -241,7 +246,7 @@ impl FeatureTask for ContrastiveTask<'_> {
         progress: &(dyn Fn(u64) + Sync),
     ) -> Result<Extracted<()>, Error> {
         let clips = clips.logmels()?;
-        let (dim, scaler) = (self.size().features(), self.train.scaler);
+        let (dim, scaler) = (self.size().features(), self.train.scaler());
         let forward = |x| Ok(net.backbone.forward(x));
         let features = images::extract(clips, scaler, device, progress, dim, forward)?;
         Ok(Extracted { features, terms: vec![(); clips.spans().len()] })

@@ -1,6 +1,10 @@
 //! What a machine's clips are mixed with: other recordings, without labels.
 
+use std::collections::HashSet;
+use std::path::Path;
+
 use super::{Error, Waves};
+use crate::dataset::InterferenceClips;
 
 /// Recordings to mix with: some while training, others when the training is judged.
 ///
@@ -14,9 +18,17 @@ pub struct Interference {
 }
 
 impl Interference {
-    /// For a training.
-    pub fn of_training(what: String, train: Waves) -> Self {
-        Self { what, remark: None, train, held_out: None }
+    /// For a training: the samples of recordings that it may hear.
+    ///
+    /// # Errors
+    /// [`Error::Fault`] where the samples are of others.
+    pub fn of_training(what: String, recordings: &[InterferenceClips], train: Waves) -> Result<Self, Error> {
+        let clips = recordings.iter().flat_map(|of| &of.sounds().clips);
+        let allowed: HashSet<&Path> = clips.map(|clip| clip.path.as_path()).collect();
+        match train.clips().iter().all(|clip| allowed.contains(Path::new(&clip.path))) {
+            true => Ok(Self { what, remark: None, train, held_out: None }),
+            false => Err(Error::Fault("a training was given interference that it must not hear")),
+        }
     }
 
     /// For the evaluation of a training, with what must be known of the held-out recordings.

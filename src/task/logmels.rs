@@ -5,6 +5,10 @@
 //! setting of the front end, so that neither a changed clip nor a changed setting can meet a stale entry. The JSON
 //! file is written last: without it the entry does not exist.
 //!
+//! The JSON file carries its own checksum and that of the values. Both are looked at whenever an entry is opened, which a
+//! process does once for each set: the values of 6,000 clips of 10 s take half a second on one core, half of it for reading.
+//! An entry that fails is made again, with a warning that names it.
+//!
 //! Memory: reading keeps nothing but the index, and while it is held a small set. 6,000 clips of 10 s are 0.96 GB on disk
 //! and 0.3 MB here.
 
@@ -23,6 +27,7 @@ use super::{BadClip, Error, Source};
 use crate::audio::{ChannelChoice, LogMelSpec};
 use crate::config::OnBadClip;
 use crate::files::{self, Durability};
+use crate::seal;
 
 /// Changed with the meaning or the form of what is cached.
 const FORMAT: u32 = 1;
@@ -109,7 +114,7 @@ impl LogMels {
         let values = request.cache.join(format!("{key}.npy"));
         let listing = request.cache.join(format!("{key}.json"));
         if listing.exists() {
-            match Self::load(&values, &listing) {
+            match Self::load(&values, &listing, request) {
                 Ok(loaded) => return Ok(loaded),
                 Err(why) => tracing::warn!("cache entry {} is made again: {why}", values.display()),
             }
@@ -121,17 +126,28 @@ impl LogMels {
             files::remove(&values)?;
             return Err(changed);
         }
-        let text = serde_json::to_vec_pretty(&index)
+        let text = serde_json::to_string_pretty(&index)
             .map_err(|e| files::Error::new("write", &listing, io::Error::other(e)))?;
-        files::write(&listing, &text, Durability::Flushed)?;
+        files::write(&listing, seal::sealed(&text).as_bytes(), Durability::Flushed)?;
         let file = File::open(&values).map_err(|e| files::Error::new("read", &values, e))?;
         Ok(Self { file, path: values, index, held: RwLock::default() })
     }
 
+    /// Whether there is a cache entry for them, which is not looked into.
+    pub fn is_cached(request: &LogMelsRequest<'_>) -> bool {
+        request.cache.join(format!("{}.json", key(request))).exists()
+    }
+
     /// An entry that passes every check, or why not.
-    fn load(values: &Path, listing: &Path) -> Result<Self, String> {
-        let text = files::read_text(listing).map_err(|e| e.to_string())?;
-        let index: Index = serde_json::from_str(&text).map_err(|e| e.to_string())?;
+    fn load(values: &Path, listing: &Path, request: &LogMelsRequest<'_>) -> Result<Self, String> {
+        let bytes = files::read(listing).map_err(|e| e.to_string())?;
+        seal::check(&bytes)?;
+        let index: Index = serde_json::from_slice(&bytes).map_err(|e| e.to_string())?;
+        if (index.format, &index.spec, index.fingerprint.as_str())
+            != (FORMAT, request.spec, request.fingerprint)
+        {
+            return Err("it is of other clips or settings".into());
+        }
         let file = File::open(values).map_err(|e| e.to_string())?;
         match build::hash(&file) {
             Ok(found) if found == index.hash => {

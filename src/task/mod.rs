@@ -15,6 +15,7 @@ mod scaler;
 pub mod separation;
 mod sounds;
 mod source;
+mod training_set;
 mod waves;
 
 pub use interference::Interference;
@@ -23,19 +24,18 @@ pub use order::EpochOrder;
 pub use scaler::Scaler;
 pub use sounds::{GoodClip, Sounds};
 pub use source::{BadClip, Source};
+pub use training_set::TrainingSet;
 pub(crate) use waves::joint_fingerprint;
 pub use waves::{WaveClip, Waves, WavesRequest};
 
 use std::path::Path;
-use std::sync::Arc;
 
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 use ndarray::Array2;
 use serde::{Deserialize, Serialize};
 
-use crate::audio::ChannelChoice;
-use crate::dataset::{Clip, TrainingClips};
+use crate::dataset::Clip;
 use crate::nn::below::Below;
 use crate::nn::init::Init;
 use crate::{audio, dataset, files};
@@ -92,7 +92,7 @@ pub enum Error {
     #[error("the clips of {0} changed while they were read; run the command again when they are at rest")]
     Changed(String),
     /// The device failed.
-    #[error("the device failed: {0}")]
+    #[error("the device failed: {0}; free memory on it, or use --device cpu")]
     Device(String),
     /// Parts of the program that do not fit each other.
     #[error("{0}; this is a fault of the program, please report it")]
@@ -169,25 +169,6 @@ pub struct Judged {
 impl From<Vec<Proxy>> for Judged {
     fn from(proxies: Vec<Proxy>) -> Self {
         Self { proxies, tables: Vec::new() }
-    }
-}
-
-/// One machine type's clips to learn from, with what is heard of them.
-pub struct TrainingSet {
-    /// The clips, of which [`Sounds::good`] names the good ones by position.
-    pub clips: TrainingClips,
-    /// Their log-mels or samples.
-    pub sounds: Arc<Sounds>,
-    /// How a network sees log-mels: from this machine's own statistics.
-    pub scaler: Scaler,
-    /// The channel of clips with several.
-    pub channel: ChannelChoice,
-}
-
-impl TrainingSet {
-    /// The good clips, in the order of their sounds.
-    pub fn good_clips(&self) -> impl Iterator<Item = &Clip> {
-        self.sounds.good().map(|good| &self.clips.clips[good.index])
     }
 }
 
@@ -316,6 +297,10 @@ pub trait ProxyTask: FeatureTask<Net: Module> + Sync {
     /// # Errors
     /// When the data cannot be read.
     fn batch(&self, order: &Self::Order, index: usize) -> Result<Self::Batch, Error>;
+
+    /// The clips that batch `index` of the epoch is made of, each once, relative to the data set's root: an error in the
+    /// batch names them.
+    fn clips_of(&self, order: &Self::Order, index: usize) -> Vec<String>;
 
     /// Examples in a batch.
     fn examples(&self, batch: &Self::Batch) -> usize;

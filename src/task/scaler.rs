@@ -32,7 +32,7 @@ impl Scaler {
     pub const IDENTITY: Self = Self { offset: 0.0, gain: 1.0 };
 
     /// The scaler of a machine's training clips. Samples stay as they are: full scale means something.
-    pub fn of(sounds: &Sounds, scale: Scale) -> Self {
+    pub(super) fn of(sounds: &Sounds, scale: Scale) -> Self {
         match sounds {
             Sounds::LogMels(logmels) => Self::new(scale, logmels.statistics()),
             Sounds::Waves(_) => Self::IDENTITY,
@@ -40,7 +40,7 @@ impl Scaler {
     }
 
     /// The scaler that a configuration asks for. Data without spread (a constant) are only shifted.
-    pub fn new(scale: Scale, of: &Statistics) -> Self {
+    pub(super) fn new(scale: Scale, of: &Statistics) -> Self {
         let inverse = |spread: f64| if spread > 0.0 { (1.0 / spread) as f32 } else { 1.0 };
         match scale {
             Scale::None => Self::IDENTITY,

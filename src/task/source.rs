@@ -44,9 +44,9 @@ pub struct Source<'a> {
 impl<'a> From<&'a TrainingClips> for Source<'a> {
     fn from(clips: &'a TrainingClips) -> Self {
         Self {
-            of: format!("machine `{}`", clips.machine),
-            root: &clips.root,
-            paths: clips.clips.iter().map(|clip| clip.path.as_path()).collect(),
+            of: format!("machine `{}`", clips.machine()),
+            root: clips.root(),
+            paths: clips.clips().iter().map(|clip| clip.path.as_path()).collect(),
             fingerprint: Box::new(|| clips.fingerprint()),
         }
     }

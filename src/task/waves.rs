@@ -1,13 +1,17 @@
 //! The samples of a set of clips: checked once, then read from the clips' own files, whole or in part.
 //!
 //! The check decodes every clip and finds it readable, finite and not silent. What it found is a cache entry,
-//! `<key>.json`; the key is a hash of the clips' *content* and of the settings, so that neither a changed clip nor a
-//! changed setting can meet a stale entry.
+//! `<key>.json`, with its own checksum; the key is a hash of the clips' *content* and of the settings, so that neither a
+//! changed clip nor a changed setting can meet a stale entry.
+//!
+//! Clips are read again and again while a network is trained. A clip that is written to, or replaced, after the set was opened
+//! is refused when it is read next: its size, number and date tell, at the cost of one question to the file system.
 //!
 //! Memory: the check holds one clip per thread; what stays is a line per clip.
 
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
 
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
@@ -16,12 +20,16 @@ use super::source::make_cache;
 use super::{BadClip, Error, Source};
 use crate::audio::{self, ChannelChoice, WavFile, audible_samples, read_at_rate, read_wav_bytes, resample};
 use crate::config::OnBadClip;
+use crate::dataset::Stamp;
 use crate::files::{self, Durability};
+use crate::seal;
 
 /// Changed with the meaning or the form of what is cached.
 const FORMAT: u32 = 3;
 /// Clips checked between two looks at what was found: enough for every core.
 const CHUNK: usize = 256;
+/// A set with a clip that was changed since then is hashed once more when it is opened; no fingerprint is older than that.
+const RECENT: Duration = Duration::from_secs(3600);
 
 /// A clip that can be read.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -32,6 +40,9 @@ pub struct WaveClip {
     pub path: String,
     /// Samples at the set's rate, at least one.
     pub samples: usize,
+    /// Of the file when the set was opened.
+    #[serde(skip)]
+    stamp: Option<Stamp>,
 }
 
 /// The JSON file of the cache.
@@ -76,19 +87,36 @@ impl Waves {
     /// When a clip is bad and bad clips are errors, when the cache cannot be written.
     pub fn open(source: &Source<'_>, request: &WavesRequest<'_>) -> Result<Self, Error> {
         let path = request.cache.join(format!("{}.json", key(request)));
+        // Before anything is read: a change while clips are checked is one since then.
+        let stamps = stamps(source);
+        let opened = |mut listing: Listing| {
+            listing.clips.iter_mut().for_each(|clip| clip.stamp = stamps.get(clip.index).copied().flatten());
+            Self { root: source.root.to_owned(), listing }
+        };
         if path.exists() {
-            match load(&path, source) {
-                Ok(listing) => return Ok(Self { root: source.root.to_owned(), listing }),
+            match load(&path, source, request) {
+                Ok(listing) => {
+                    // The fingerprint is of a moment ago; clips at rest since long before are what they were then.
+                    if !stamps.iter().flatten().all(|stamp| stamp.is_before(SystemTime::now(), RECENT)) {
+                        source.check(request.fingerprint)?;
+                    }
+                    return Ok(opened(listing));
+                }
                 Err(why) => tracing::warn!("cache entry {} is made again: {why}", path.display()),
             }
         }
         make_cache(request.cache)?;
         let listing = check_all(source, request)?;
         source.check(request.fingerprint)?;
-        let text = serde_json::to_vec_pretty(&listing)
+        let text = serde_json::to_string_pretty(&listing)
             .map_err(|e| files::Error::new("write", &path, io::Error::other(e)))?;
-        files::write(&path, &text, Durability::Cached)?;
-        Ok(Self { root: source.root.to_owned(), listing })
+        files::write(&path, seal::sealed(&text).as_bytes(), Durability::Cached)?;
+        Ok(opened(listing))
+    }
+
+    /// Whether there is a cache entry for them, which is not looked into.
+    pub fn is_cached(request: &WavesRequest<'_>) -> bool {
+        request.cache.join(format!("{}.json", key(request))).exists()
     }
 
     /// Whether any of the clips that were opened is good.
@@ -172,7 +200,7 @@ impl Waves {
     pub fn read(&self, clip: usize) -> Result<Vec<f32>, audio::Error> {
         let path = self.path(clip);
         let samples = read_at_rate(&path, self.listing.channel, self.rate_hz())?;
-        self.check_length(clip, &path, samples.len())?;
+        self.check_same(clip, &path, samples.len())?;
         Ok(samples)
     }
 
@@ -182,7 +210,10 @@ impl Waves {
     /// When it was removed meanwhile.
     pub fn read_file(&self, clip: usize) -> Result<Vec<u8>, audio::Error> {
         let path = self.path(clip);
-        std::fs::read(&path).map_err(|cause| audio::Error::Read { path, cause })
+        let content =
+            std::fs::read(&path).map_err(|cause| audio::Error::Read { path: path.clone(), cause })?;
+        self.check_untouched(clip, &path)?;
+        Ok(content)
     }
 
     /// As [`Waves::read`], from the content of the clip's file.
@@ -235,12 +266,28 @@ impl Waves {
                 part.copy_from_slice(&file.read(first, part.len(), self.listing.channel)?);
             }
         }
-        Ok(())
+        self.check_untouched(clip, &path)
     }
 
     /// The file of a clip of [`Waves::clips`].
     pub(crate) fn path(&self, clip: usize) -> PathBuf {
         self.root.join(&self.clips()[clip].path)
+    }
+
+    fn check_same(&self, clip: usize, path: &Path, found: usize) -> Result<(), audio::Error> {
+        self.check_length(clip, path, found)?;
+        self.check_untouched(clip, path)
+    }
+
+    /// Whether nobody wrote to a clip's file since the set was opened. Asked after it was read, so that a change while it was
+    /// read counts.
+    fn check_untouched(&self, clip: usize, path: &Path) -> Result<(), audio::Error> {
+        let Some(stamp) = self.clips()[clip].stamp else { return Ok(()) };
+        match Stamp::of(path) {
+            Ok(now) if now.has_content_of(&stamp) => Ok(()),
+            Ok(_) => Err(audio::Error::Touched { path: path.to_owned() }),
+            Err(cause) => Err(audio::Error::Read { path: path.to_owned(), cause }),
+        }
     }
 
     fn check_length(&self, clip: usize, path: &Path, found: usize) -> Result<(), audio::Error> {
@@ -278,10 +325,21 @@ fn key(request: &WavesRequest<'_>) -> String {
     blake3::hash(identity.to_string().as_bytes()).to_hex()[..32].to_owned()
 }
 
+/// Of every clip's file, in the order that was asked for; none of one that cannot be looked at, which is bad.
+fn stamps(source: &Source<'_>) -> Vec<Option<Stamp>> {
+    source.paths.par_iter().map(|path| Stamp::of(&source.root.join(path)).ok()).collect()
+}
+
 /// An entry that can be used, or why not.
-fn load(path: &Path, source: &Source<'_>) -> Result<Listing, String> {
-    let text = files::read_text(path).map_err(|e| e.to_string())?;
-    let listing: Listing = serde_json::from_str(&text).map_err(|e| e.to_string())?;
+fn load(path: &Path, source: &Source<'_>, request: &WavesRequest<'_>) -> Result<Listing, String> {
+    let bytes = files::read(path).map_err(|e| e.to_string())?;
+    seal::check(&bytes)?;
+    let listing: Listing = serde_json::from_slice(&bytes).map_err(|e| e.to_string())?;
+    if (listing.format, listing.rate_hz, listing.channel, listing.fingerprint.as_str())
+        != (FORMAT, request.rate_hz, request.channel, request.fingerprint)
+    {
+        return Err("it is of other clips or settings".into());
+    }
     let known = |clip: &WaveClip| {
         clip.samples > 0 && source.paths.get(clip.index).is_some_and(|path| **path == *clip.path)
     };
@@ -305,7 +363,7 @@ fn check_all(source: &Source<'_>, request: &WavesRequest<'_>) -> Result<Listing,
             match result {
                 Ok(samples) => {
                     let path = chunk[n].to_string_lossy().into_owned();
-                    clips.push(WaveClip { index, path, samples });
+                    clips.push(WaveClip { index, path, samples, stamp: None });
                 }
                 Err(error) if request.on_bad_clip == OnBadClip::Skip => {
                     bad.push(BadClip::new(index, chunk[n], &error));

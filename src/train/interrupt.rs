@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Exit code of an interrupted program, as shells expect it.
 const INTERRUPTED: i32 = 130;
@@ -10,16 +10,20 @@ const INTERRUPTED: i32 = 130;
 /// Whether the user wants the program to stop.
 #[derive(Debug, Clone, Default)]
 pub struct Interrupt {
-    count: Arc<AtomicUsize>,
+    asked: Arc<AtomicBool>,
 }
 
 impl Interrupt {
     /// Listen to SIGINT, SIGTERM and SIGHUP. A process listens once; where it cannot, signals keep their default.
     pub fn listen() -> Self {
         let interrupt = Self::default();
-        let count = Arc::clone(&interrupt.count);
+        let asked = Arc::clone(&interrupt.asked);
+        // Apart from what others ask: a scheduler's signal reaches a sweep's worker beside the sweep's own word to it, and
+        // the two together are one wish.
+        let signalled = AtomicBool::new(false);
         let listening = ctrlc::set_handler(move || {
-            if count.fetch_add(1, Ordering::SeqCst) > 0 {
+            asked.store(true, Ordering::SeqCst);
+            if signalled.swap(true, Ordering::SeqCst) {
                 std::process::exit(INTERRUPTED);
             }
             // A terminal that went away must not take this thread with it.
@@ -33,11 +37,11 @@ impl Interrupt {
 
     /// Whether somebody asked to stop.
     pub fn requested(&self) -> bool {
-        self.count.load(Ordering::SeqCst) > 0
+        self.asked.load(Ordering::SeqCst)
     }
 
     /// Ask to stop.
     pub fn request(&self) {
-        self.count.fetch_add(1, Ordering::SeqCst);
+        self.asked.store(true, Ordering::SeqCst);
     }
 }

@@ -4,16 +4,17 @@ mod checkpoint;
 mod gradients;
 mod interrupt;
 mod metrics;
+mod pending;
 pub mod prefetch;
 
 pub use interrupt::Interrupt;
-pub use metrics::EpochLine;
+pub use metrics::{EpochLine, epochs_in, read_epochs};
 
 use std::time::{Duration, Instant};
 
 use burn::module::Module;
 use burn::optim::ModuleOptimizer;
-use burn::tensor::{Device, Tensor};
+use burn::tensor::Device;
 
 use crate::config::TrainConfig;
 use crate::files::{self, Durability};
@@ -27,6 +28,7 @@ use crate::task::{self, ProxyTask};
 use checkpoint::{Best, Checkpoint};
 use gradients::{BatchGradients, LossScale, Treatment};
 use metrics::Metrics;
+use pending::{NotANumber, Pending};
 
 /// Losses that may wait on a GPU before they are fetched: fetching one stalls it.
 const PENDING_LOSSES: usize = 64;
@@ -54,17 +56,26 @@ pub enum Error {
         why: String,
     },
     /// The loss is not a number any more.
-    #[error(
-        "the training loss became {loss} in epoch {epoch}, {batches}; \
-         {remedy}"
-    )]
+    #[error("the training loss became {loss} in epoch {epoch}, {batch}, of {clips}; {remedy}")]
     Diverged {
         /// The loss.
         loss: f64,
         /// From 1.
         epoch: usize,
-        /// Which, from 1: losses are looked at in groups.
-        batches: String,
+        /// Which, from 1, in words.
+        batch: String,
+        /// The clips that the batch was made of, in words.
+        clips: String,
+        /// What may help.
+        remedy: String,
+    },
+    /// The last steps of a training broke the weights.
+    #[error("after epoch {epoch} {what}: its last steps were too long; {remedy}")]
+    BrokenWeights {
+        /// From 1.
+        epoch: usize,
+        /// What is no number.
+        what: String,
         /// What may help.
         remedy: String,
     },
@@ -174,7 +185,7 @@ impl<T: ProxyTask> Training<'_, T> {
                 saved = self.timed_save(&state)?;
             }
         }
-        self.finish(&state)?;
+        self.finish(&state, &device)?;
         Ok(Outcome { finished: true, epochs: state.epoch, best: best(&state) })
     }
 
@@ -215,8 +226,9 @@ impl<T: ProxyTask> Training<'_, T> {
         let started = Instant::now();
         let lr = self.config.optimizer.lr * self.config.schedule.factor(state.epoch);
         let order = self.task.order(self.seed, state.epoch);
-        let half = self.config.precision == Precision::F16;
-        let mut pending = Pending { lr, half, ..Pending::default() };
+        let mut pending = Pending::default();
+        let epoch = state.epoch;
+        let diverged = |found: NotANumber| self.diverged(&order, epoch, &found);
         let examples_before = state.examples;
         let batches = state.batch..self.task.batches();
         let accumulate = self.config.accumulate;
@@ -241,7 +253,7 @@ impl<T: ProxyTask> Training<'_, T> {
             let save = whole && self.due(*saved);
             let stop = whole && self.interrupt.requested();
             if save || stop || pending.steps.len() >= PENDING_LOSSES || kernels::serve(device) {
-                pending.settle(state)?;
+                pending.settle(state, diverged)?;
             }
             let mean = (state.examples > 0.0).then(|| state.loss_sum / state.examples);
             observer.batch(state.epoch, state.batch, mean);
@@ -251,7 +263,7 @@ impl<T: ProxyTask> Training<'_, T> {
             }
             Ok(stop)
         })?;
-        pending.settle(state)?;
+        pending.settle(state, diverged)?;
         if stopped && state.batch < self.task.batches() {
             return Ok(false);
         }
@@ -264,6 +276,7 @@ impl<T: ProxyTask> Training<'_, T> {
         let seconds = started.elapsed().as_secs_f64();
         let rate = (state.examples - examples_before) / seconds;
         let signals: Vec<f64> = state.signal_sums.drain(..).map(|sum| sum / state.examples).collect();
+        let names = self.task.signals().iter().map(|name| (*name).to_owned());
         let line = EpochLine {
             epoch: state.epoch,
             loss,
@@ -272,7 +285,7 @@ impl<T: ProxyTask> Training<'_, T> {
             seconds,
             examples_per_s: rate,
             warning: self.task.warning(state.epoch, &signals),
-            signals: self.task.signals().iter().map(|name| (*name).to_owned()).zip(signals).collect(),
+            signals: names.zip(signals).filter(|(_, value)| value.is_finite()).collect(),
         };
         (state.batch, state.loss_sum, state.examples) = (0, 0.0, 0.0);
         metrics.append(&line)?;
@@ -284,13 +297,60 @@ impl<T: ProxyTask> Training<'_, T> {
         checkpoint::save(state, &self.folder.checkpoint())
     }
 
+    /// What is no number of weights that are to be kept. A loss is measured before its step, so that nobody has seen yet
+    /// what the `last` one made of them: one more batch tells, of which nothing is learnt.
+    fn broken(
+        &self,
+        net: &T::Net,
+        bytes: &[u8],
+        last: bool,
+        device: &Device,
+    ) -> Result<Option<String>, Error> {
+        if let Some(name) = weights::not_finite(bytes)? {
+            return Ok(Some(format!("there are weights that are not finite, in `{name}` for one")));
+        }
+        if !last {
+            return Ok(None);
+        }
+        let order = self.task.order(self.seed, self.config.epochs);
+        let loss = self.task.step(net, self.task.batch(&order, 0)?, device).loss.detach();
+        let broken = task::host(loss)?.into_iter().find(|loss| !loss.is_finite());
+        let clips = || pending::in_words(&self.task.clips_of(&order, 0));
+        Ok(broken.map(|loss| format!("the training loss is {loss}, of {}", clips())))
+    }
+
+    /// The error of a loss that is no number.
+    fn diverged(&self, order: &T::Order, epoch: usize, found: &NotANumber) -> Error {
+        let (accumulate, batch) = (self.config.accumulate, found.part / self.config.accumulate + 1);
+        let batch = match accumulate {
+            1 => format!("batch {batch}"),
+            _ => format!("part {} of batch {batch}", found.part % accumulate + 1),
+        };
+        let clips = pending::in_words(&self.task.clips_of(order, found.part));
+        let remedy = format!("{} or look for broken clips with `asdbench data`", self.calmer(epoch));
+        Error::Diverged { loss: found.loss, epoch: epoch + 1, batch, clips, remedy }
+    }
+
+    /// What keeps steps in bounds; `epoch` counts from 0.
+    fn calmer(&self, epoch: usize) -> String {
+        let lr = self.config.optimizer.lr * self.config.schedule.factor(epoch);
+        let half = match self.config.precision {
+            Precision::F16 => "set train.precision = \"bf16\" or \"f32\", or ",
+            Precision::Bf16 | Precision::F32 => "",
+        };
+        format!("{half}lower train.optimizer.lr (now {lr:e})")
+    }
+
     /// Write the best weights.
-    fn finish(&self, state: &State<T::Net>) -> Result<(), Error> {
-        let best = match &state.best {
-            Some(best) => state.net.clone().load_record(best.record.clone()),
-            None => state.net.clone(),
+    fn finish(&self, state: &State<T::Net>, device: &Device) -> Result<(), Error> {
+        let (best, epoch) = match &state.best {
+            Some(best) => (state.net.clone().load_record(best.record.clone()), best.epoch),
+            None => (state.net.clone(), state.epoch),
         };
         let bytes = weights::to_safetensors(&best, self.metadata.clone())?;
+        if let Some(what) = self.broken(&best, &bytes, epoch == state.epoch, device)? {
+            return Err(Error::BrokenWeights { epoch, what, remedy: self.calmer(epoch.saturating_sub(1)) });
+        }
         files::write(&self.folder.model(), &bytes, Durability::Flushed)?;
         Ok(())
     }
@@ -298,57 +358,4 @@ impl<T: ProxyTask> Training<'_, T> {
 
 fn best<N>(state: &State<N>) -> Option<(f64, usize)> {
     state.best.as_ref().map(|best| (best.loss, best.epoch))
-}
-
-/// Losses and signals that have not been fetched from the device.
-#[derive(Default)]
-struct Pending {
-    steps: Vec<(Tensor<1>, Option<Tensor<1>>, f64)>,
-    lr: f64,
-    /// Whether values beyond the range of f16 are to be expected.
-    half: bool,
-}
-
-impl Pending {
-    /// Add them to the epoch's sums, in order.
-    fn settle<N>(&mut self, state: &mut State<N>) -> Result<(), Error> {
-        if self.steps.is_empty() {
-            return Ok(());
-        }
-        let first_batch = state.batch + 1 - self.steps.len();
-        let (mut tensors, mut weights) = (Vec::new(), Vec::new());
-        for (loss, signals, examples) in self.steps.drain(..) {
-            tensors.push(loss);
-            tensors.extend(signals);
-            weights.push(examples);
-        }
-        let data = Tensor::cat(tensors, 0).try_into_data().map_err(|e| Error::Device(e.to_string()))?;
-        let values =
-            data.convert::<f32>().try_into_vec::<f32>().map_err(|e| Error::Device(format!("{e:?}")))?;
-        // Every step has as many signals.
-        let width = values.len() / weights.len();
-        state.signal_sums.resize(width - 1, 0.0);
-        for (values, examples) in values.chunks_exact(width).zip(weights) {
-            let loss = f64::from(values[0]);
-            if !loss.is_finite() {
-                let (epoch, last_batch) = (state.epoch + 1, state.batch);
-                let batches = match first_batch == last_batch {
-                    true => format!("batch {last_batch}"),
-                    false => format!("batches {first_batch} to {last_batch}"),
-                };
-                let half = if self.half { "set train.precision = \"bf16\" or \"f32\", or " } else { "" };
-                let remedy = format!(
-                    "{half}lower train.optimizer.lr (now {:e}) or look for broken clips with `asdbench data`",
-                    self.lr
-                );
-                return Err(Error::Diverged { loss, epoch, batches, remedy });
-            }
-            state.loss_sum += loss * examples;
-            state.examples += examples;
-            for (sum, value) in state.signal_sums.iter_mut().zip(&values[1..]) {
-                *sum += f64::from(*value) * examples;
-            }
-        }
-        Ok(())
-    }
 }

@@ -233,7 +233,7 @@ fn one_network_for_all_machine_types_is_trained_once() {
     let middle = bytes.len() / 2;
     bytes[middle] ^= 1;
     fs::write(&model, bytes).unwrap();
-    bench.eval(&["runs"]).refused(6, &["model.safetensors", "not what the training wrote"]);
+    bench.eval(&["runs"]).refused(6, &["model.safetensors is damaged", "trains it again"]);
 }
 
 #[test]

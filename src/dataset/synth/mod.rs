@@ -137,7 +137,7 @@ pub fn generate(
     for machine in &plan.machines {
         for split in ["train", "test"] {
             let folder = out.join(machine.name()).join(split);
-            std::fs::create_dir_all(&folder).map_err(|source| io("create folder", &folder, source))?;
+            files::make_folder(&folder)?;
         }
     }
     let jobs = plan.jobs();
@@ -257,9 +257,10 @@ fn claim(out: &Path, described: &Value) -> Result<(), Error> {
             if out.exists() && !out.is_dir() {
                 return taken("is a file".to_owned());
             }
-            std::fs::create_dir_all(out).map_err(|source| io("create folder", out, source))?;
-            let mut entries = std::fs::read_dir(out).map_err(|source| io("read folder", out, source))?;
-            if entries.next().is_some() {
+            files::make_folder(out)?;
+            let entries = std::fs::read_dir(out).map_err(|source| io("read folder", out, source))?;
+            // One that was killed before it had said what it makes may begin again.
+            if entries.flatten().any(|entry| !files::is_temporary(&entry.file_name())) {
                 return taken("is not empty and was not made by this command".to_owned());
             }
             let text = format!("{described:#}\n");

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::Error;
-use crate::csv_lines::Lines;
+use crate::csv_lines::{self, Lines};
 use crate::dataset::Domain;
 use crate::files;
 use crate::official::{self, Year};
@@ -124,13 +124,14 @@ fn of_run(run: &RunFolder, notes: &mut Vec<String>) -> Result<Part, Error> {
         return Err(unscored(&format!("it is not trained to its end ({status}); train it, then judge it")));
     }
     let path = run.file("scores.csv");
-    let text = match files::read_text(&path) {
-        Ok(text) => text,
-        Err(error) if error.is_missing() => {
+    let bytes = match run.read_sound("scores.csv", &run.judged_hashes()?) {
+        Ok(bytes) => bytes,
+        Err(run::Error::File(error)) if error.is_missing() => {
             return Err(unscored("it has no scores.csv; judge it with `asdbench eval` first"));
         }
         Err(error) => return Err(error.into()),
     };
+    let text = csv_lines::text(&bytes).map_err(|error| row_error(&path, error.line(), error.to_string()))?;
     let mut sections: BTreeMap<String, Vec<Scored>> = BTreeMap::new();
     let mut unlabelled = 0;
     let mut lines = Lines::of(text.as_bytes());

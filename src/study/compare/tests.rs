@@ -46,7 +46,7 @@ fn a_run(root: &Path, system: &str, machine: &str, seed: u64, noise: u32) -> Pat
     let folder = root.join(system).join(machine).join(format!("seed-{seed}"));
     make_folder(&folder).unwrap();
     let manifest = serde_json::json!({
-        "schema": 1, "family": "autoencoder", "config": system, "config_hash": "", "data_fingerprint": "",
+        "schema": 1, "family": "autoencoder", "config": system.replace('/', "-"), "config_hash": "", "data_fingerprint": "",
         "learnt": [machine], "machine": machine, "seed": seed, "resumed": [], "clips": 1, "skipped": [],
         "started": { "unix_s": 0, "asdbench": "", "burn": "", "argv": [], "git": null, "device": "" },
     });

@@ -13,7 +13,9 @@ fn row((config, machine, seed, proxy, auc): (&str, &str, u64, f64, f64)) -> Resu
         seed: Some(seed),
         proxy_name: "mae".into(),
         proxy: Some(proxy),
+        proxy_why: None,
         higher_is_better: false,
+        other_proxies: Vec::new(),
         in_domain_lp: Some(auc),
         out_domain_lp: Some(auc),
         mahalanobis: Some(auc),
@@ -251,4 +253,78 @@ fn an_interval_takes_three_machines() {
     let found = only(&all).mahalanobis;
     let interval = found.over_machines.unwrap();
     assert_eq!((found.rho, interval.low, interval.high), (Some(1.0), -1.0, 1.0));
+}
+
+/// A family that draws nothing, of which configuration `b` has two seeds.
+fn frozen() -> Vec<ResultRow> {
+    let values = [("a", 0, 0.48, 0.7), ("b", 0, 0.49, 0.6), ("b", 1, 0.49, 0.6), ("c", 7, 0.5, 0.8)];
+    let machines = ["fan", "pump"];
+    let of = |(config, seed, proxy, auc)| machines.map(|machine| row((config, machine, seed, proxy, auc)));
+    let frozen = |row| ResultRow { family: "pretrained".into(), proxy_name: "map".into(), ..row };
+    values.into_iter().flat_map(of).map(frozen).collect()
+}
+
+#[test]
+fn where_nothing_is_drawn_one_seed_stands_for_all() {
+    let found = only(&frozen());
+    assert_eq!((found.missing_total, found.in_domain_lp.rho), (0, Some(0.5)));
+    assert_eq!(found.configurations.iter().map(|one| one.runs).collect::<Vec<_>>(), [2, 2, 2]);
+    assert_eq!(
+        found.averaging,
+        "2 machine types; nothing is drawn in this family: its seeds agree, and one stands for all"
+    );
+    // Another family's seeds are all needed.
+    let mut drawn = frozen();
+    drawn.iter_mut().for_each(|row| row.family = "ce".into());
+    assert!(only(&drawn).missing_total > 0);
+    // Seeds that differ were drawn after all, by the linear probe, and none stands for another.
+    let mut differ = frozen();
+    differ[4].in_domain_lp = Some(0.65);
+    let found = only(&differ);
+    assert!(found.missing_total > 0 && found.in_domain_lp.rho.is_none(), "{found:?}");
+    // A machine type that is missing still is.
+    let mut short = frozen();
+    short.retain(|row| !(row.config == "c" && row.machine.as_deref() == Some("pump")));
+    let why = only(&short).in_domain_lp.why.unwrap();
+    assert!(why.starts_with("config `c` has no result on machine `pump`, and means"), "{why}");
+}
+
+#[test]
+fn a_proxy_that_is_the_same_everywhere_is_named() {
+    let mut all = frozen();
+    all.iter_mut().for_each(|row| row.proxy = Some(0.5));
+    let why = only(&all).mahalanobis.why.unwrap();
+    assert_eq!(
+        why,
+        "the proxy `map` is the same for all 3 configurations (they share a checkpoint, or what is published of theirs \
+         is equal)"
+    );
+    let all = rows(&[("a", "fan", 0, 1.0, 0.5), ("b", "fan", 0, 1.0, 0.6), ("c", "fan", 0, 1.0, 0.7)]);
+    assert_eq!(only(&all).mahalanobis.why.unwrap(), "the proxy `mae` is the same for all 3 configurations");
+    let all = rows(&[("a", "fan", 0, 1.0, 0.5), ("b", "fan", 0, 2.0, 0.5), ("c", "fan", 0, 3.0, 0.5)]);
+    assert_eq!(only(&all).mahalanobis.why.unwrap(), "the mahalanobis is the same for all 3 configurations");
+}
+
+#[test]
+fn what_was_averaged_is_said() {
+    let all = rows(&[("a", "fan", 0, 1.0, 0.5), ("a", "fan", 1, 1.0, 0.5), ("a", "pump", 0, 2.0, 0.6)]);
+    assert_eq!(only(&all).averaging, "1 to 2 seeds of each machine type, then over 2 machine types");
+    assert_eq!(only(&all[..1]).averaging, "1 seed of each machine type, then over 1 machine type");
+    let bare = ResultRow { machine: None, seed: None, ..all[0].clone() };
+    assert_eq!(only(&[bare]).averaging, "nothing: the rows are taken as they are");
+}
+
+#[test]
+fn the_level_of_significance_decides_what_can_be_significant() {
+    let all: Vec<ResultRow> = ["a", "b", "c", "d", "e"]
+        .into_iter()
+        .zip(0..)
+        .map(|(config, n)| row((config, "fan", 0, f64::from(n), 0.5)))
+        .collect();
+    let by = |significance| {
+        let protocol = ProtocolConfig { significance, ..ProtocolConfig::default() };
+        correlate_by(&all, &protocol)[0].can_be_significant
+    };
+    // Five configurations reach 2/120.
+    assert!(by(0.05) && !by(0.01));
 }

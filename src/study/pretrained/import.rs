@@ -1,7 +1,6 @@
 //! What a checkpoint is, and the same network as a safetensors file.
 
 use std::collections::BTreeMap;
-use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::Path;
 
@@ -9,7 +8,7 @@ use serde::Serialize;
 
 use super::{Error, check_output};
 use crate::device::{self, DeviceChoice};
-use crate::files::{self, Durability};
+use crate::files::{self, Durability, Sink};
 use crate::nn::beside::{OWN_METADATA, config_beside};
 use crate::nn::import::{Checkpoint, Format, TensorRef, write_safetensors};
 use crate::nn::init::Init;
@@ -262,7 +261,7 @@ fn write(
     };
     let metadata = BTreeMap::from([(OWN_METADATA.to_owned(), text)]);
     files::make_folder(files::folder_of(output))?;
-    let fill = |file: &mut File| {
+    let fill = |file: &mut Sink| {
         let mut out = BufWriter::with_capacity(1 << 20, file);
         write_safetensors(&tensors, &metadata, &mut out)?;
         out.flush()

@@ -70,14 +70,14 @@ impl WithTask for Run<'_> {
             family: trial.experiment.family().to_owned(),
             config_hash: trial.experiment.training_hash(),
             seed: trial.seed,
-            scales: data.sets.iter().map(|set| (set.clips.machine.clone(), set.scaler)).collect(),
+            scales: data.sets.iter().map(|set| (set.clips().machine().to_owned(), set.scaler())).collect(),
             frontend: trial.experiment.frontend.clone(),
             task: trial.experiment.task.clone(),
         };
         let metadata = serde_json::to_string(&metadata)
             .map_err(|e| files::Error::new("write", &trial.folder.model(), e.into()))?;
         // Small sets stay in memory: an epoch reads them in a random order.
-        let held: Result<Vec<_>, _> = data.sets.iter().map(|set| set.sounds.hold()).collect();
+        let held: Result<Vec<_>, _> = data.sets.iter().map(|set| set.sounds().hold()).collect();
         let _held = held?;
         let training = Training {
             task,

@@ -80,6 +80,26 @@ fn other_readers_find_the_values() {
     assert_eq!(matrix.dim(), (19, 128));
 }
 
+/// Neither of the values nor of what says where they lie and how they are scaled.
+#[test]
+fn no_flipped_bit_of_an_entry_is_believed() {
+    let place = Place::new();
+    let spec = LogMelSpec::default();
+    let expected = *place.open(&spec, OnBadClip::Error).unwrap().statistics();
+    let entries = std::fs::read_dir(place.folder.path().join("cache")).unwrap();
+    for entry in entries.map(|entry| entry.unwrap().path()) {
+        let whole = std::fs::read(&entry).unwrap();
+        for bit in (0..8 * whole.len()).step_by(8 * whole.len() / 60 - 1) {
+            let mut flipped = whole.clone();
+            flipped[bit / 8] ^= 1 << (bit % 8);
+            std::fs::write(&entry, flipped).unwrap();
+            let opened = place.open(&spec, OnBadClip::Error).unwrap();
+            assert!(*opened.statistics() == expected, "{}, bit {bit}", entry.display());
+            assert!(std::fs::read(&entry).unwrap() == whole, "{}, bit {bit}", entry.display());
+        }
+    }
+}
+
 #[test]
 fn a_changed_clip_or_setting_has_an_entry_of_its_own() {
     let place = Place::new();

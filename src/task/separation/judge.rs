@@ -232,7 +232,7 @@ mod tests {
     use super::*;
     use crate::audio::{ChannelChoice, SampleFormat, write_wav};
     use crate::config::{DataConfig, OnBadClip};
-    use crate::dataset::{self, Split};
+    use crate::dataset;
     use crate::task::{Source, Waves, WavesRequest};
 
     /// Outcomes of mixtures, as (clip, level, improvement).
@@ -249,7 +249,7 @@ mod tests {
         }
         let root = Some(folder.path().join("data"));
         let index = dataset::index(&DataConfig { root, ..DataConfig::default() }).unwrap();
-        let sounds = index.sounds("fan", Split::Test);
+        let sounds = index.held_out_sounds("fan");
         let request = WavesRequest {
             cache: &folder.path().join("cache"),
             fingerprint: &sounds.fingerprint().unwrap(),

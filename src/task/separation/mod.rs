@@ -63,10 +63,10 @@ impl<'a> SeparationTask<'a> {
         set: &'a TrainingSet,
         interference: &'a Interference,
     ) -> Result<Self, Error> {
-        let waves = set.sounds.waves()?;
-        let (machine, found) = (&set.clips.machine, waves.clips().len());
+        let waves = set.sounds().waves()?;
+        let (machine, found) = (set.clips().machine(), waves.clips().len());
         if found < 2 {
-            return Err(Error::TooFew { machine: machine.clone(), found });
+            return Err(Error::TooFew { machine: machine.to_owned(), found });
         }
         let samples = config.segment_samples(waves.rate_hz());
         Ok(Self { config, train, eval, machine, waves, interference, samples })
@@ -124,6 +124,12 @@ impl ProxyTask for SeparationTask<'_> {
         }
         let dropout = rng::stream(seed, &format!("dropout/{epoch}"), index as u64).next_u64();
         Ok(Batch { mixtures, targets, count: clips.len(), dropout })
+    }
+
+    /// The machine's clips; what they are mixed with is drawn while the batch is made.
+    fn clips_of(&self, order: &EpochOrder<usize>, index: usize) -> Vec<String> {
+        let clips = self.waves.clips();
+        order.part(index, self.train.part_size()).iter().map(|&clip| clips[clip].path.clone()).collect()
     }
 
     fn examples(&self, batch: &Batch) -> usize {

@@ -131,6 +131,45 @@ fn a_damaged_entry_is_made_again() {
 }
 
 #[test]
+fn no_flipped_bit_of_an_entry_is_believed() {
+    let place = Place::new();
+    place.opened();
+    let entry = std::fs::read_dir(place.folder.path().join("cache")).unwrap().next().unwrap().unwrap().path();
+    let whole = std::fs::read(&entry).unwrap();
+    for bit in (0..8 * whole.len()).step_by(41) {
+        let mut flipped = whole.clone();
+        flipped[bit / 8] ^= 1 << (bit % 8);
+        std::fs::write(&entry, flipped).unwrap();
+        let (_, looked_at) = place.open(16_000, ChannelChoice::First, OnBadClip::Error).unwrap();
+        assert_eq!(looked_at, 3, "bit {bit}");
+        assert!(std::fs::read(&entry).unwrap() == whole, "bit {bit}");
+    }
+}
+
+#[test]
+fn a_clip_that_is_written_to_while_it_is_in_use_is_refused_by_name() {
+    let place = Place::new();
+    let waves = place.opened();
+    let mut part = vec![0.0; 100];
+    waves.read_segment(2, 0, &mut part).unwrap();
+    // As long as before, so that only the file itself tells; later than the file system's clock is coarse.
+    std::thread::sleep(Duration::from_millis(50));
+    place.write(2, &tone(1_000, 5), 16_000);
+    let refused = [
+        waves.read(2).map(drop),
+        waves.read_file(2).map(drop),
+        waves.read_segment(2, 0, &mut part),
+        waves.read_segment(2, 0, &mut [0.0; 3_000]),
+    ];
+    for result in refused {
+        let message = result.unwrap_err().to_string();
+        assert!(message.contains("normal_0002.wav") && message.contains("changed while"), "{message}");
+    }
+    assert_eq!(waves.read(0).unwrap(), tone(2_000, 0));
+    assert_eq!(place.opened().read(2).unwrap(), tone(1_000, 5));
+}
+
+#[test]
 fn silent_and_unreadable_clips_stop_or_are_left_out() {
     let place = Place::new();
     // A constant is as silent as zeros.
@@ -248,9 +287,12 @@ fn a_segment_does_not_read_the_whole_clip() {
     let whole = opened.read(0).unwrap();
     let mut bytes = std::fs::read(place.path(0)).unwrap();
     let end = bytes.len();
+    let written = std::fs::metadata(place.path(0)).unwrap().modified().unwrap();
     // A NaN as the last of 2,000 samples, which only a reader of all of them meets.
     bytes[end - 4..].copy_from_slice(&f32::NAN.to_le_bytes());
     std::fs::write(place.path(0), bytes).unwrap();
+    // By its time it would be told as changed before it is read.
+    std::fs::File::options().write(true).open(place.path(0)).unwrap().set_modified(written).unwrap();
     let mut out = [0.0; 1_999];
     opened.read_segment(0, 0, &mut out).unwrap();
     assert!(out[..] == whole[..1_999]);

@@ -10,6 +10,7 @@ mod checkpoints;
 mod cmgan;
 mod eat;
 mod front_ends;
+mod fusion;
 mod metrics;
 mod mixing;
 mod official;

@@ -20,8 +20,8 @@ fn anomalous_train_clips_never_reach_training() {
     let root = tree(&[&FAN_2022[..], &[bad, "fan/train/section_00_source_test_normal_0010.wav"]].concat());
     let index = found(root.path());
     let training = index.training("fan").unwrap();
-    assert_eq!(training.clips.len(), 3);
-    assert!(training.clips.iter().all(|clip| clip.path != Path::new(bad)));
+    assert_eq!(training.clips().len(), 3);
+    assert!(training.clips().iter().all(|clip| clip.path != Path::new(bad)));
     assert_eq!(index.evaluation("fan").unwrap().clips.len(), 3);
     let kinds: Vec<_> = index.problems().iter().map(|problem| problem.kind).collect();
     assert_eq!(kinds, [ProblemKind::Contradiction, ProblemKind::AnomalousTraining]);

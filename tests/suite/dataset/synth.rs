@@ -80,9 +80,9 @@ fn synthetic_data_is_a_dcase2022_data_set() {
             }
         }
         let training = index.training(machine).unwrap();
-        assert_eq!(training.clips.len(), 18);
-        assert_eq!(training.clips.iter().filter(|clip| clip.domain == Some(Domain::Target)).count(), 9);
-        assert!(training.clips.iter().all(|clip| !clip.attributes.is_empty()));
+        assert_eq!(training.clips().len(), 18);
+        assert_eq!(training.clips().iter().filter(|clip| clip.domain == Some(Domain::Target)).count(), 9);
+        assert!(training.clips().iter().all(|clip| !clip.attributes.is_empty()));
     }
     let audit = audit(&index, ChannelChoice::First, &|_| {});
     assert!(audit.problems.is_empty(), "{:?}", audit.problems);
@@ -148,7 +148,7 @@ fn the_study_preset_has_the_studys_counts() {
     let training = index.training("bearing").unwrap();
     let target = |section: &str| {
         training
-            .clips
+            .clips()
             .iter()
             .filter(|clip| clip.section == section && clip.domain == Some(Domain::Target))
             .count()
