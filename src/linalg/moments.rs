@@ -27,12 +27,11 @@ pub struct Moments {
     pub rows: usize,
 }
 
-/// Mean and scatter of `features` `[clips, dim]`, centred block by block, so that no copy of the matrix is made.
+/// Mean of `features` `[clips, dim]`, `[dim]`, where they are fit for second moments.
 ///
 /// # Errors
-/// Fewer than two rows, no column, a value that is not finite, squares that overflow.
-pub fn moments(features: ArrayView2<f64>) -> Result<Moments, Error> {
-    use_one_blas_thread();
+/// Fewer than two rows, no column, a value that is not finite.
+pub(super) fn checked_mean(features: ArrayView2<f64>) -> Result<Array1<f64>, Error> {
     let (rows, dim) = features.dim();
     if rows < 2 {
         return Err(Error::TooFewRows { rows });
@@ -41,7 +40,17 @@ pub fn moments(features: ArrayView2<f64>) -> Result<Moments, Error> {
         return Err(Error::NoColumns);
     }
     check_finite(features)?;
-    let mean = features.sum_axis(Axis(0)) / rows as f64;
+    Ok(features.sum_axis(Axis(0)) / rows as f64)
+}
+
+/// Mean and scatter of `features` `[clips, dim]`, centred block by block, so that no copy of the matrix is made.
+///
+/// # Errors
+/// Fewer than two rows, no column, a value that is not finite, squares that overflow.
+pub fn moments(features: ArrayView2<f64>) -> Result<Moments, Error> {
+    use_one_blas_thread();
+    let (rows, dim) = features.dim();
+    let mean = checked_mean(features)?;
     let mut tiles = Tile::lower_triangle(dim);
     let mut fourth = 0.0;
     let mut centred = Array2::zeros((rows.min(BLOCK_ROWS), dim));
@@ -62,6 +71,30 @@ pub fn moments(features: ArrayView2<f64>) -> Result<Moments, Error> {
         tile.write(&mut scatter);
     }
     Ok(Moments { mean, scatter, fourth, rows })
+}
+
+/// Σᵢ wᵢ (xᵢ − mean)(xᵢ − mean)ᵀ over the rows of `features` `[clips, dim]`: `[dim, dim]`, exactly symmetric.
+///
+/// `weights` `[clips]` are finite and not negative.
+pub fn weighted_scatter(features: ArrayView2<f64>, weights: &[f64], mean: &Array1<f64>) -> Array2<f64> {
+    use_one_blas_thread();
+    let (rows, dim) = features.dim();
+    let mut tiles = Tile::lower_triangle(dim);
+    let mut scaled = Array2::zeros((rows.min(BLOCK_ROWS), dim));
+    let blocks = features.axis_chunks_iter(Axis(0), BLOCK_ROWS).zip(weights.chunks(BLOCK_ROWS));
+    for (block, weights) in blocks {
+        let mut scaled = scaled.slice_mut(s![..block.nrows(), ..]); // [block, dim]
+        Zip::from(scaled.rows_mut()).and(block.rows()).and(weights).par_for_each(|scaled, row, weight| {
+            let root = weight.sqrt();
+            Zip::from(scaled).and(row).and(mean).for_each(|s, x, m| *s = root * (x - m));
+        });
+        tiles.par_iter_mut().for_each(|tile| tile.add(scaled.view()));
+    }
+    let mut scatter = Array2::zeros((dim, dim));
+    for tile in &tiles {
+        tile.write(&mut scatter);
+    }
+    scatter
 }
 
 /// A rectangle of the scatter: one product that a thread computes by itself. The tiles on and below the diagonal are all
