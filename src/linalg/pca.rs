@@ -56,7 +56,7 @@ pub fn principal(features: ArrayView2<f64>, components: usize) -> Result<Princip
 #[cfg(test)]
 mod tests {
     use super::*;
-    use ndarray::array;
+    use ndarray::{Axis, array};
 
     /// Rows on a plane in `dim` dimensions: 3 along one diagonal, 1 across.
     fn plane(rows: usize, dim: usize) -> (Array2<f64>, Vec<(f64, f64)>) {
