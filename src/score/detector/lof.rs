@@ -15,8 +15,19 @@ const LEAST_REACH: f64 = 1e-10;
 pub(super) struct Lof {
     bank: Bank,
     neighbourhoods: Neighbourhoods,
+    /// Distance of every row from its k-th neighbour.
+    reaches: Vec<f64>,
     /// Local reachability density of every row.
     densities: Vec<f64>,
+    /// Of every row those that have it among their k nearest.
+    listed_by: Vec<Vec<usize>>,
+}
+
+/// A bank without some of its rows.
+struct Without<'a> {
+    rows: &'a [usize],
+    /// Of every row whether one of its k nearest is left out.
+    changed: Vec<bool>,
 }
 
 impl Lof {
@@ -28,27 +39,36 @@ impl Lof {
         }
         let bank = Bank::new(clips.features.view(), distance)?;
         let neighbourhoods = Neighbourhoods::of_rows(&bank, clips, k);
-        let mut fitted = Self { bank, neighbourhoods, densities: Vec::new() };
-        // Every row has a neighbour, so every density is there.
-        fitted.densities =
-            (0..clips.len()).map(|row| fitted.density_of_row(row, &[]).unwrap_or_default()).collect();
+        // Every row has a neighbour, so everything is there.
+        let reach = |row| neighbourhoods.of(row, &[]).last().map_or(0.0, |last| last.distance);
+        let reaches = (0..clips.len()).map(reach).collect();
+        let mut listed_by = vec![Vec::new(); clips.len()];
+        for row in 0..clips.len() {
+            neighbourhoods.of(row, &[]).for_each(|neighbour| listed_by[neighbour.row].push(row));
+        }
+        let mut fitted = Self { bank, neighbourhoods, reaches, densities: Vec::new(), listed_by };
+        let density = |row| fitted.density(fitted.neighbourhoods.of(row, &[]), None).unwrap_or_default();
+        fitted.densities = (0..clips.len()).into_par_iter().map(density).collect();
         Ok(fitted)
     }
 
     pub fn score(&self, queries: ArrayView2<f64>) -> Result<Vec<f64>, Error> {
         let nearest = self.bank.nearest(queries, self.neighbourhoods.k, |_, _| ())?;
-        let factors = nearest.par_iter().map(|nearest| {
-            self.factor(nearest.iter(), &[], |row| Some(self.densities[row])).unwrap_or(f64::INFINITY)
-        });
+        let factors =
+            nearest.par_iter().map(|nearest| self.factor(nearest.iter(), None).unwrap_or(f64::INFINITY));
         Ok(factors.collect())
     }
 
     /// The training clips' scores, each against the bank without it; infinite where too little is left.
+    ///
+    /// Of n clips with k neighbours each n·k² looks at whether a neighbour's neighbours changed: most did not.
     pub fn score_members(&self, clips: &Clips) -> Vec<f64> {
         let one = |row: usize| {
-            let without = clips.left_out(row).unwrap_or_default();
-            let own = self.neighbourhoods.of(row, without);
-            self.factor(own, without, |row| self.density_of_row(row, without)).unwrap_or(f64::INFINITY)
+            let rows = clips.left_out(row).unwrap_or_default();
+            let mut changed = vec![false; self.reaches.len()];
+            rows.iter().flat_map(|&out| &self.listed_by[out]).for_each(|&row| changed[row] = true);
+            let own = self.neighbourhoods.of(row, rows);
+            self.factor(own, Some(&Without { rows, changed })).unwrap_or(f64::INFINITY)
         };
         (0..clips.members.len()).into_par_iter().map(one).collect()
     }
@@ -57,29 +77,44 @@ impl Lof {
     fn factor<'a>(
         &self,
         neighbours: impl Iterator<Item = &'a Neighbour> + Clone,
-        without: &[usize],
-        density_of: impl Fn(usize) -> Option<f64>,
+        without: Option<&Without>,
     ) -> Option<f64> {
         let own = self.density(neighbours.clone(), without)?;
         let (sum, count) = neighbours
-            .map(|neighbour| density_of(neighbour.row))
+            .map(|neighbour| self.density_of_row(neighbour.row, without))
             .try_fold((0.0, 0.0), |(sum, count), density| Some((sum + density?, count + 1.0)))?;
         Some(sum / count / own)
     }
 
-    fn density_of_row(&self, row: usize, without: &[usize]) -> Option<f64> {
-        self.density(self.neighbourhoods.of(row, without), without)
+    fn density_of_row(&self, row: usize, without: Option<&Without>) -> Option<f64> {
+        let Some(out) = without else { return Some(self.densities[row]) };
+        let mut own = self.neighbourhoods.of(row, &[]);
+        if !out.changed[row] && own.all(|neighbour| !out.changed[neighbour.row]) {
+            return Some(self.densities[row]);
+        }
+        self.density(self.neighbourhoods.of(row, out.rows), without)
     }
 
     /// One over the mean reachability distance, which is no smaller than a neighbour's distance from its own k-th; none
     /// without neighbours.
-    fn density<'a>(&self, neighbours: impl Iterator<Item = &'a Neighbour>, without: &[usize]) -> Option<f64> {
+    fn density<'a>(
+        &self,
+        neighbours: impl Iterator<Item = &'a Neighbour>,
+        without: Option<&Without>,
+    ) -> Option<f64> {
         let (mut sum, mut count) = (0.0, 0.0);
         for neighbour in neighbours {
-            let last = self.neighbourhoods.of(neighbour.row, without).last()?;
-            sum += neighbour.distance.max(last.distance);
+            sum += neighbour.distance.max(self.reach(neighbour.row, without)?);
             count += 1.0;
         }
         (count > 0.0).then(|| 1.0 / (sum / count + LEAST_REACH))
+    }
+
+    /// A row's distance from its k-th neighbour; none without neighbours.
+    fn reach(&self, row: usize, without: Option<&Without>) -> Option<f64> {
+        match without.filter(|out| out.changed[row]) {
+            None => Some(self.reaches[row]),
+            Some(out) => self.neighbourhoods.of(row, out.rows).last().map(|last| last.distance),
+        }
     }
 }

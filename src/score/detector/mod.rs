@@ -95,6 +95,14 @@ impl Detector {
             Some(config) => {
                 let (source, target) = (clips_of(Domain::Source), clips_of(Domain::Target));
                 let made = oversample(features, source.len(), &target, config, seed)?;
+                let others = target.len().saturating_sub(1);
+                if made.is_ok() && config.k > others {
+                    notes.push(format!(
+                        "target clips are made of pairs among {others} nearest instead of {}: there are {} target clips",
+                        config.k,
+                        target.len()
+                    ));
+                }
                 made.map_err(|why| notes.push(why)).ok()
             }
             None => None,

@@ -89,6 +89,11 @@ impl Model {
                 let count = limit("the number of Gaussians", config.components, most);
                 let clusters = cluster(features, count, RESTARTS, stream);
                 let found = clusters.centres.nrows();
+                if found < count {
+                    notes.push(format!(
+                        "the {name} bank has {found} Gaussians instead of {count}: no more of its {rows} clips differ"
+                    ));
+                }
                 let fitted = Mixture::fit(
                     features,
                     &clusters.labels,
