@@ -193,7 +193,8 @@ fn fuse_code(error: &fuse::Error) -> u8 {
         | Error::Fusion(_)
         | Error::Unusable { .. }
         | Error::Row { .. }
-        | Error::Differ(_) => DATA,
+        | Error::Differ(_)
+        | Error::Incomplete(_) => DATA,
     }
 }
 

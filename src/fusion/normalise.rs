@@ -17,7 +17,7 @@ use std::collections::BTreeMap;
 use super::gamma::surprise;
 use super::sets::machines;
 use super::{Error, Part};
-use crate::official::{OFFICIAL_QUANTILE, ThresholdMethod, gamma_threshold};
+use crate::official::{OFFICIAL_QUANTILE, ThresholdMethod, gamma_quantile_of};
 
 /// How a score becomes comparable with another system's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -197,7 +197,7 @@ impl Scale {
                 (Self::Affine { offset: mean, unit: spread }, None)
             }
             NormaliseMethod::Gamma => {
-                let fit = gamma_threshold(&sorted, OFFICIAL_QUANTILE)
+                let fit = gamma_quantile_of(&sorted, OFFICIAL_QUANTILE)
                     .map_err(|why| Error::Gamma { branch: branch.to_owned(), why })?;
                 match (fit.method, fit.shape, fit.location, fit.scale) {
                     (ThresholdMethod::GammaFit, Some(shape), Some(location), Some(scale)) => {

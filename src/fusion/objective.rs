@@ -182,6 +182,13 @@ impl Term {
         if domain.is_some() && part.domains.iter().all(Option::is_none) {
             return Err("the clips' domains are unknown: neither names nor ground truth tell them".to_owned());
         }
+        // They would leave the AUCs of both domains without a word.
+        if domain.is_some()
+            && let Some(clip) = part.domains.iter().position(Option::is_none)
+        {
+            let file = &part.files[clip];
+            return Err(format!("the domain of `{file}` is unknown, while other clips' domains are known"));
+        }
         match (has(false), has(true)) {
             (false, _) => Err(format!("there is no normal clip{of}")),
             (_, false) if others_anomalies => Err("there is no anomalous clip".to_owned()),

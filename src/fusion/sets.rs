@@ -1,12 +1,12 @@
 //! Scores of several systems on the same clips, with and without labels.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use ndarray::Array2;
 
-use super::Error;
+use super::{Error, Weights};
 use crate::dataset::Domain;
-use crate::official::Year;
+use crate::official::{NormalScores, Year};
 
 /// The clips of one machine's section and what every system says of them. No labels.
 #[derive(Clone, Debug, PartialEq)]
@@ -29,7 +29,7 @@ pub struct TuningSet {
     labelled: Labelled,
 }
 
-/// Labelled clips to judge final weights by. Nothing that chooses weights takes one.
+/// Labelled clips to judge final weights by. Nothing that chooses weights or thresholds takes one.
 #[derive(Clone, Debug)]
 pub struct JudgedSet {
     labelled: Labelled,
@@ -78,6 +78,24 @@ impl TuningSet {
     /// The machine types, sorted.
     pub fn machines(&self) -> Vec<&str> {
         self.labelled.machines()
+    }
+
+    /// The fused scores of its normal clips by machine type: what a decision threshold may come from.
+    ///
+    /// # Errors
+    /// Not one weight per system.
+    pub fn normals(&self, weights: &Weights) -> Result<BTreeMap<String, NormalScores>, Error> {
+        let mut normals: BTreeMap<String, NormalScores> = BTreeMap::new();
+        for (part, labels) in self.labelled.parts.iter().zip(&self.labelled.labels) {
+            let own = NormalScores::of_tuning_clips(&weights.fuse(part)?, labels);
+            normals.entry(part.machine.clone()).or_default().extend(own);
+        }
+        Ok(normals)
+    }
+
+    /// The same clips, to judge by them what was chosen for them: an optimistic number.
+    pub fn judged(&self) -> JudgedSet {
+        JudgedSet { labelled: self.labelled.clone() }
     }
 
     pub(super) fn labelled(&self) -> &Labelled {

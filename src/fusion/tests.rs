@@ -314,6 +314,69 @@ fn left_out_labels_change_no_weights() {
 }
 
 #[test]
+fn scores_of_what_is_left_out_or_judged_choose_nothing() {
+    let machines = ["fan", "pump", "valve"];
+    let signal = [0.9, 0.6, 0.3];
+    let raw = set(Year::Y2022, &machines, &["00"], &signal, 14);
+    let labelled = raw.labelled().clone();
+    let louder = |part: &Part| match part.machine == "valve" {
+        true => Part { scores: part.scores.mapv(|score| 7.0 - 30.0 * score), ..part.clone() },
+        false => part.clone(),
+    };
+    let parts = labelled.parts.iter().map(louder).collect();
+    let poisoned = TuningSet::new(Year::Y2022, names(3), parts, labelled.labels.clone()).unwrap();
+    let search = Search { evaluations: 40, ..Search::default() };
+    let training = || {
+        let parts = machines.iter().map(|machine| part(machine, "00", 50, &[0.0; 3], 15).0).collect();
+        Statistics::Training(TrainingScores::new(&names(3), parts).unwrap())
+    };
+    for statistics in [training(), Statistics::Tuning] {
+        let plan = flat(3, NormaliseMethod::ZScore, statistics);
+        let fold = |raw: &TuningSet| {
+            let found = cross_validate(raw, &plan, &search, Over::Machines, SETTINGS, QUIET).unwrap();
+            (found.folds[2].weights.clone(), found.folds[2].tuned, found.folds[2].score)
+        };
+        let (one, other) = (fold(&raw), fold(&poisoned));
+        assert_eq!((&one.0, one.1), (&other.0, other.1));
+        assert!(one.2 > 0.5 && other.2 < 0.5, "{one:?} {other:?}");
+        // Tuned on the others, applied to the valve.
+        let rest = TuningSet::from_labelled(labelled.filter(|part| part.machine != "valve"));
+        let tuned = |applied: &TuningSet| {
+            let prepared = plan.fit(&rest, applied.parts()).unwrap();
+            tune(&prepared.tuning(&rest).unwrap(), &search, QUIET).unwrap().weights
+        };
+        assert_eq!(tuned(&raw), tuned(&poisoned));
+    }
+}
+
+#[test]
+fn each_machines_own_weights_are_validated_over_sections() {
+    let raw = set(Year::Y2022, &["fan", "valve"], &["00", "01"], &[0.9, 0.6], 16);
+    assert_eq!(Over::auto(&raw, Per::Machine), Some(Over::Sections));
+    let single = set(Year::Y2023, &["fan", "valve"], &["00"], &[0.9, 0.6], 16);
+    assert_eq!(Over::auto(&single, Per::Machine), Some(Over::Machines));
+    let plan = flat(2, NormaliseMethod::ZScore, Statistics::Tuning);
+    let search = Search { evaluations: 30, per: Per::Machine, ..Search::default() };
+    let folds = |over| cross_validate(&raw, &plan, &search, over, SETTINGS, QUIET).unwrap().folds;
+    for fold in folds(Over::Sections) {
+        let own: Vec<&str> = fold.weights.per_machine.as_ref().unwrap().keys().map(String::as_str).collect();
+        assert_eq!((own, fold.without_own.len()), (vec!["fan", "valve"], 0));
+    }
+    for fold in folds(Over::Machines) {
+        assert_eq!(fold.without_own, [fold.left_out]);
+    }
+}
+
+#[test]
+fn a_clip_of_unknown_domain_is_named() {
+    let (mut own, labels) = part("fan", "00", 60, &[0.8], 1);
+    own.domains[3] = None;
+    let set = TuningSet::new(Year::Y2022, names(1), vec![own], vec![labels]).unwrap();
+    let why = tune(&set, &Search::default(), QUIET).unwrap_err().to_string();
+    assert!(why.contains("the domain of `section_00_0003.wav` is unknown"), "{why}");
+}
+
+#[test]
 fn a_fold_is_what_tuning_on_the_others_gives() {
     let raw = set(Year::Y2022, &["fan", "valve"], &["00", "01", "02"], &[0.7, 0.6, 0.2, 0.1], 9);
     let plan = flat(4, NormaliseMethod::MinMax, Statistics::Tuning);
@@ -337,9 +400,9 @@ fn a_fold_is_what_tuning_on_the_others_gives() {
     assert!(interval.contains(found.honest) && interval.low < interval.high);
     let all = tune(&plan.fit(&raw, &[]).unwrap().tuning(&raw).unwrap(), &search, QUIET).unwrap();
     assert_eq!(found.optimistic, all.score);
-    assert_eq!(Over::auto(&raw), Some(Over::Machines));
+    assert_eq!(Over::auto(&raw, Per::Shared), Some(Over::Machines));
     let one = set(Year::Y2023, &["fan"], &["00"], &[1.0, 1.0], 0);
-    assert_eq!(Over::auto(&one), None);
+    assert_eq!(Over::auto(&one, Per::Shared), None);
     let plan = flat(2, NormaliseMethod::None, Statistics::Tuning);
     for over in [Over::Machines, Over::Sections] {
         let refused = cross_validate(&one, &plan, &search, over, SETTINGS, QUIET).unwrap_err();

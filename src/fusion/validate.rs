@@ -8,7 +8,7 @@ use super::judge::{self, Judged};
 use super::objective::Evaluator;
 use super::sets::Labelled;
 use super::tune::{Counter, find};
-use super::{Error, Part, Plan, Progress, Search, TuningSet, Weights};
+use super::{Error, Part, Per, Plan, Progress, Search, TuningSet, Weights};
 use crate::stats::{Bootstrap, Settings};
 
 /// What is left out in turn.
@@ -21,9 +21,14 @@ pub enum Over {
 }
 
 impl Over {
-    /// Machines where there are several, else sections, else nothing can be left out.
-    pub fn auto(set: &TuningSet) -> Option<Self> {
-        [Self::Machines, Self::Sections].into_iter().find(|over| over.groups(set.labelled()).len() > 1)
+    /// Of weights for all machines: machines where there are several, else sections. Of weights for each machine: sections
+    /// first, as a machine that is left out has no weights of its own. None where nothing can be left out.
+    pub fn auto(set: &TuningSet, per: Per) -> Option<Self> {
+        let order = match per {
+            Per::Shared => [Self::Machines, Self::Sections],
+            Per::Machine => [Self::Sections, Self::Machines],
+        };
+        order.into_iter().find(|over| over.groups(set.labelled()).len() > 1)
     }
 
     /// The word in configurations and JSON.
@@ -60,6 +65,9 @@ pub struct Fold {
     pub score: f64,
     /// The score on what was left out of the system that is the best single one on the others.
     pub best_single: f64,
+    /// Machines of it that were fused with the shared weights although each machine has its own: nothing else of them was
+    /// tuned on.
+    pub without_own: Vec<String>,
 }
 
 /// Optimistic and honest worth of tuned weights.
@@ -187,7 +195,10 @@ fn fold(
     let on_rest = singles(tuning.labelled())?;
     let best = (0..systems).rev().max_by(|&a, &b| on_rest[a].total_cmp(&on_rest[b])).unwrap_or(0);
     let fused = judge::fuse(out, &found.weights)?;
+    let own = found.weights.per_machine.as_ref();
+    let lacks = |machine: &&str| own.is_some_and(|own| !own.contains_key(*machine));
     let fold = Fold {
+        without_own: out.machines().into_iter().filter(lacks).map(str::to_owned).collect(),
         left_out: left_out.to_owned(),
         tuned: found.score,
         score: Evaluator::new(out, search.objective)?.value(&fused)?,

@@ -182,7 +182,7 @@ pub(super) fn detect<'a>(folder: &Path, files: impl Iterator<Item = &'a FileName
         _ => {
             let years: Vec<String> = years.iter().map(Year::to_string).collect();
             let why = format!(
-                "the files' names are of several years ({}); keep one year's in a folder, or say --year",
+                "the files' names are of several years ({}); keep one year's in a folder, or say --year (in a fusion official.year)",
                 some_of(&years)
             );
             Err(Error::folder(folder, why))

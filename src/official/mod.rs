@@ -35,9 +35,12 @@ pub use metrics::{Measure, Metrics};
 pub(crate) use names::section as section_name;
 pub use read::read;
 pub use report::{MachineReport, OfficialReport, SectionReport};
-pub use threshold::{OFFICIAL_QUANTILE, Threshold, ThresholdError, ThresholdMethod, gamma_threshold};
+pub(crate) use threshold::gamma_quantile_of;
+pub use threshold::{
+    NormalScores, OFFICIAL_QUANTILE, Threshold, ThresholdError, ThresholdMethod, gamma_threshold,
+};
 pub use unlabelled::{
-    Labels, Origin, ScoreFolder, UnlabelledClip, UnlabelledSection, read_labels, read_scores,
+    KnownLabels, Labels, Origin, ScoreFolder, UnlabelledClip, UnlabelledSection, read_labels, read_scores,
 };
 pub use write::{ScoredClip, write_submission, write_training_scores};
 pub use year::{UnknownYear, Year};

@@ -158,7 +158,7 @@ fn section_rows(
 /// What is known of a scored clip.
 pub(super) struct Labelled<'a> {
     /// Its name in the evaluation set, where that differs.
-    name: &'a str,
+    pub name: &'a str,
     pub anomalous: Option<bool>,
     pub domain: Option<Domain>,
 }
@@ -188,7 +188,7 @@ pub(super) fn label<'a>(
         return Ok(Labelled { name: clip, anomalous: facts.anomalous, domain });
     };
     let Some((name, fact)) = known.find(clip) else {
-        return fail(format!("`{clip}` is not in the ground truth; remove it, or check --truth"));
+        return fail(format!("`{clip}` is not in the ground truth; remove it, or check the ground truth"));
     };
     if let Some((what, place)) = fact.contradiction(facts.anomalous, domain) {
         // The domain may stand in the file's name alone.

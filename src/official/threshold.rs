@@ -45,7 +45,7 @@ pub struct Threshold {
 pub enum ThresholdMethod {
     /// The quantile of the fitted gamma distribution.
     GammaFit,
-    /// The quantile of the training scores themselves (linear between neighbours), and why.
+    /// The quantile of the scores themselves (linear between neighbours), and why.
     Fallback(String),
 }
 
@@ -53,12 +53,12 @@ pub enum ThresholdMethod {
 #[derive(Debug, Clone, Copy, PartialEq, thiserror::Error)]
 pub enum ThresholdError {
     /// Nothing to fit.
-    #[error("set a decision threshold without training scores: score at least one training clip")]
+    #[error("set a decision threshold without scores of normal clips: score at least one training clip")]
     NoScores,
     /// A score that is no number.
     #[error(
-        "set a decision threshold from training scores of which number {index} is {value}: look for a diverged model \
-         or a broken clip"
+        "set a decision threshold from scores of which number {index} is {value}: look for a diverged model or a broken \
+         clip"
     )]
     NotFinite {
         /// Index of the first such score.
@@ -78,26 +78,65 @@ impl Threshold {
     }
 }
 
-/// The `quantile` (in 0..1) of the gamma distribution fitted to the scores of the training clips, in any order.
+/// Scores of clips that are known to be normal without a look at what is judged: what a decision threshold may come from.
+///
+/// The type exists so that scores of clips that are judged cannot be passed by mistake: the only ways to one state in their
+/// names what the caller vouches for.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct NormalScores(Vec<f64>);
+
+impl NormalScores {
+    /// Takes the scores of training clips, all of which are normal, and of nothing else.
+    pub fn of_training_clips(scores: Vec<f64>) -> Self {
+        Self(scores)
+    }
+
+    /// Of the clips that a fusion was tuned on, whose labels it was given to see, those that are normal; `anomalous` says of
+    /// each clip whether it is not.
+    pub fn of_tuning_clips(scores: &[f64], anomalous: &[bool]) -> Self {
+        let normal = scores.iter().zip(anomalous).filter(|(_, anomalous)| !**anomalous);
+        Self(normal.map(|(score, _)| *score).collect())
+    }
+
+    /// In the order of the clips.
+    pub fn as_slice(&self) -> &[f64] {
+        &self.0
+    }
+
+    /// Adds others of the kind.
+    pub fn extend(&mut self, others: Self) {
+        self.0.extend(others.0);
+    }
+}
+
+/// The `quantile` (in 0..1) of the gamma distribution fitted to the scores of normal clips, in any order.
 ///
 /// The quantile of the scores themselves is taken instead, with the reason, where there are fewer than ten scores, where
-/// they are all the same, or where the fitted distribution plainly is not theirs: the share of training clips above the
+/// they are all the same, or where the fitted distribution plainly is not theirs: the share of the clips above the
 /// threshold is more than twice or less than a quarter of what it should be, by more than three standard errors.
 ///
 /// # Errors
 /// No scores, a score that is not finite, a quantile outside 0..1.
-pub fn gamma_threshold(training_scores: &[f64], quantile: f64) -> Result<Threshold, ThresholdError> {
+pub fn gamma_threshold(normal: &NormalScores, quantile: f64) -> Result<Threshold, ThresholdError> {
+    gamma_quantile_of(&normal.0, quantile)
+}
+
+/// As [`gamma_threshold`], of any scores: a place among them, not a decision.
+///
+/// # Errors
+/// As [`gamma_threshold`].
+pub(crate) fn gamma_quantile_of(scores: &[f64], quantile: f64) -> Result<Threshold, ThresholdError> {
     if !(quantile > 0.0 && quantile < 1.0) {
         return Err(ThresholdError::Quantile(quantile));
     }
-    if training_scores.is_empty() {
+    if scores.is_empty() {
         return Err(ThresholdError::NoScores);
     }
-    if let Some((index, &value)) = training_scores.iter().enumerate().find(|(_, score)| !score.is_finite()) {
+    if let Some((index, &value)) = scores.iter().enumerate().find(|(_, score)| !score.is_finite()) {
         return Err(ThresholdError::NotFinite { index, value });
     }
     // Sorted, so that the order of the clips cannot change the sums' last bits.
-    let mut scores = training_scores.to_vec();
+    let mut scores = scores.to_vec();
     scores.sort_unstable_by(f64::total_cmp);
     let of_scores = |why: String| Threshold {
         value: percentile(&scores, quantile),
@@ -107,14 +146,14 @@ pub fn gamma_threshold(training_scores: &[f64], quantile: f64) -> Result<Thresho
         scale: None,
     };
     if scores.len() < SCORES_MIN {
-        let why = format!("{} training scores are too few for a fit ({SCORES_MIN} are needed)", scores.len());
+        let why = format!("{} scores are too few for a fit ({SCORES_MIN} are needed)", scores.len());
         return Ok(of_scores(why));
     }
     if scores.first() == scores.last() {
-        return Ok(of_scores("all training scores are the same".to_owned()));
+        return Ok(of_scores("all scores are the same".to_owned()));
     }
     let Some(start) = moments_start(&scores) else {
-        return Ok(of_scores("the training scores' moments overflow or vanish".to_owned()));
+        return Ok(of_scores("the scores' moments overflow or vanish".to_owned()));
     };
     let mut standard = vec![0.0; scores.len()];
     let [shape, location, scale] =
@@ -142,7 +181,7 @@ fn unfit(scores: &[f64], [shape, _, scale]: [f64; 3], value: f64, quantile: f64)
     let few = above < 0.25 * expected && above + 5.0 * error < expected;
     (many || few).then(|| {
         format!(
-            "the gamma fit does not describe the training scores: {:.1} % of them lie above its {} quantile",
+            "the gamma fit does not describe the scores: {:.1} % of them lie above its {} quantile",
             100.0 * above,
             quantile
         )
@@ -265,7 +304,7 @@ mod tests {
             ("exponential", Uniform(8).erlang(1, 990), 2.802_908_250_507_499, 1e-3),
         ];
         for (name, scores, expected, tolerance) in cases {
-            let found = gamma_threshold(&scores, OFFICIAL_QUANTILE).unwrap();
+            let found = gamma_quantile_of(&scores, OFFICIAL_QUANTILE).unwrap();
             assert_eq!(found.method, ThresholdMethod::GammaFit, "{name}");
             let mean = scores.iter().sum::<f64>() / scores.len() as f64;
             let spread =
@@ -282,15 +321,15 @@ mod tests {
     #[test]
     fn the_order_of_the_scores_changes_no_bit() {
         let mut scores = Uniform(9).normal(500);
-        let first = gamma_threshold(&scores, 0.9).unwrap();
+        let first = gamma_quantile_of(&scores, 0.9).unwrap();
         scores.reverse();
         scores.rotate_left(123);
-        assert_eq!(gamma_threshold(&scores, 0.9).unwrap(), first);
+        assert_eq!(gamma_quantile_of(&scores, 0.9).unwrap(), first);
     }
 
     #[test]
     fn falls_back_with_the_reason() {
-        let reason = |scores: &[f64]| match gamma_threshold(scores, 0.9).unwrap() {
+        let reason = |scores: &[f64]| match gamma_quantile_of(scores, 0.9).unwrap() {
             Threshold { value, method: ThresholdMethod::Fallback(why), .. } => (value, why),
             fitted => panic!("{fitted:?}"),
         };
@@ -309,20 +348,29 @@ mod tests {
 
     #[test]
     fn what_cannot_be_had_is_an_error() {
-        assert_eq!(gamma_threshold(&[], 0.9), Err(ThresholdError::NoScores));
+        assert_eq!(gamma_quantile_of(&[], 0.9), Err(ThresholdError::NoScores));
         assert!(matches!(
-            gamma_threshold(&[1.0, f64::NAN], 0.9),
+            gamma_quantile_of(&[1.0, f64::NAN], 0.9),
             Err(ThresholdError::NotFinite { index: 1, .. })
         ));
-        assert!(gamma_threshold(&[1.0, f64::INFINITY], 0.9).is_err());
+        assert!(gamma_quantile_of(&[1.0, f64::INFINITY], 0.9).is_err());
         for quantile in [0.0, 1.0, -0.1, f64::NAN] {
-            assert!(matches!(gamma_threshold(&[1.0], quantile), Err(ThresholdError::Quantile(_))));
+            assert!(matches!(gamma_quantile_of(&[1.0], quantile), Err(ThresholdError::Quantile(_))));
         }
     }
 
     #[test]
+    fn anomalous_tuning_clips_have_no_part_in_a_threshold() {
+        let scores: Vec<f64> = (0..40).map(f64::from).collect();
+        let anomalous: Vec<bool> = (0..40).map(|clip| clip >= 20).collect();
+        let normal = NormalScores::of_tuning_clips(&scores, &anomalous);
+        assert_eq!(normal, NormalScores::of_training_clips(scores[..20].to_vec()));
+        assert_eq!(gamma_threshold(&normal, 0.9), gamma_quantile_of(&scores[..20], 0.9));
+    }
+
+    #[test]
     fn the_decision_is_strict() {
-        let threshold = gamma_threshold(&[0.5; 20], 0.9).unwrap();
+        let threshold = gamma_quantile_of(&[0.5; 20], 0.9).unwrap();
         assert!(!threshold.is_anomalous(0.5) && threshold.is_anomalous(0.5 + f64::EPSILON));
     }
 
@@ -330,7 +378,7 @@ mod tests {
     fn a_fit_that_nothing_reaches_is_no_threshold() {
         // A long tail to the left: the fit's 90th percentile lies beyond every score.
         let scores: Vec<f64> = (1..=990).map(|k| (f64::from(k) / 991.0).ln()).collect();
-        let found = gamma_threshold(&scores, 0.9).unwrap();
+        let found = gamma_quantile_of(&scores, 0.9).unwrap();
         let above = scores.iter().filter(|score| found.is_anomalous(**score)).count();
         assert!((60..=140).contains(&above), "{above} of 990 above {found:?}");
     }

@@ -1,6 +1,7 @@
 //! Score files without labels, and labels on their own: whoever fuses or normalises scores reads the first long before the
 //! second.
 
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
@@ -48,7 +49,7 @@ pub struct UnlabelledSection {
 pub struct ScoreFolder {
     /// Where they were read.
     pub folder: PathBuf,
-    /// The year that the files' names fit.
+    /// The year that was asked for, or that the files' names fit.
     pub year: Year,
     /// Sorted by machine and section; at least one.
     pub sections: Vec<UnlabelledSection>,
@@ -61,6 +62,18 @@ pub struct Labels {
     pub anomalous: Vec<Option<bool>>,
     /// The domain of each, as far as it is known.
     pub domains: Vec<Option<Domain>>,
+    /// Clips that the ground truth lists for the section beside them: without them a metric is not the official one.
+    pub unscored: Vec<String>,
+}
+
+/// What names and ground truth say.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KnownLabels {
+    /// Of the sections that were asked for, in their order.
+    pub sections: Vec<Labels>,
+    /// Machine and section of those that the ground truth lists for the same machines and that were not asked for. Their
+    /// labels are not looked at.
+    pub others: Vec<(String, String)>,
 }
 
 /// Read the score files in `folder` itself: those of test clips, or those of training clips, which are named
@@ -68,14 +81,17 @@ pub struct Labels {
 ///
 /// # Errors
 /// No such file, a file that cannot be read, two files for the same clips, a clip twice, of another section or split, a
-/// value that is no finite score.
-pub fn read_scores(folder: &Path, split: Split) -> Result<ScoreFolder, Error> {
+/// value that is no finite score; without `year`, names of several years.
+pub fn read_scores(folder: &Path, split: Split, year: Option<Year>) -> Result<ScoreFolder, Error> {
     let groups = match split {
         Split::Train => folder::group_training(folder)?,
         Split::Test | Split::Supplemental => folder::group(folder)?,
     };
     let files = || groups.values().flat_map(BTreeMap::values).flat_map(|slot| &slot.scores);
-    let year = folder::detect(folder, files().map(|file| &file.name))?;
+    let year = match year {
+        Some(year) => year,
+        None => folder::detect(folder, files().map(|file| &file.name))?,
+    };
     let mut sections = Vec::new();
     for ((machine, section), slots) in &groups {
         let mut clips: BTreeMap<String, UnlabelledClip> = BTreeMap::new();
@@ -131,29 +147,43 @@ fn unlabelled(
 /// sections no label is looked at.
 ///
 /// # Errors
-/// Ground truth that cannot be read, that contradicts a name, or that lacks a clip of a section that it lists.
+/// Ground truth that cannot be read, that contradicts a name, or that lacks a scored clip of a section that it lists.
 pub fn read_labels(
     sections: &[UnlabelledSection],
     truth: Option<&Path>,
     year: Year,
-) -> Result<Vec<Labels>, Error> {
+) -> Result<KnownLabels, Error> {
     let wanted: BTreeSet<(&str, &str)> =
         sections.iter().map(|section| (section.machine.as_str(), section.section.as_str())).collect();
-    let read = |root| Truth::read_of(root, year, |machine, section| wanted.contains(&(machine, section)));
-    let truth = truth.map(read).transpose()?;
+    let machines: BTreeSet<&str> = wanted.iter().map(|(machine, _)| *machine).collect();
+    let others = RefCell::new(BTreeSet::new());
+    let asked = |machine: &str, section: &str| {
+        let asked = wanted.contains(&(machine, section));
+        if !asked && machines.contains(machine) {
+            others.borrow_mut().insert((machine.to_owned(), section.to_owned()));
+        }
+        asked
+    };
+    let truth = truth.map(|root| Truth::read_of(root, year, asked)).transpose()?;
     let of_section = |section: &UnlabelledSection| {
         let known = truth.as_ref().and_then(|truth| truth.section(&section.machine, &section.section));
-        let mut labels = Labels { anomalous: Vec::new(), domains: Vec::new() };
+        let mut labels = Labels { anomalous: Vec::new(), domains: Vec::new(), unscored: Vec::new() };
+        let mut scored = BTreeSet::new();
         for clip in &section.clips {
             let name = clip.file.strip_suffix(".wav").unwrap_or(&clip.file).to_owned();
             let entry = Entry { row: clip.origin.row, clip: name, value: String::new() };
             let found = label(&clip.origin.path, &entry, &section.section, clip.domain, known)?;
             labels.anomalous.push(found.anomalous);
             labels.domains.push(found.domain);
+            scored.insert(found.name.to_owned());
         }
+        let listed = known.iter().flat_map(|known| known.clips());
+        let unscored = listed.filter(|(clip, _)| !scored.contains(*clip));
+        labels.unscored.extend(unscored.map(|(clip, _)| clip.to_owned()));
         Ok(labels)
     };
-    sections.iter().map(of_section).collect()
+    let sections = sections.iter().map(of_section).collect::<Result<_, Error>>()?;
+    Ok(KnownLabels { sections, others: others.into_inner().into_iter().collect() })
 }
 
 #[cfg(test)]
@@ -176,18 +206,18 @@ mod tests {
         put(root, "anomaly_score_fan_section_00_test.csv", &rows);
         let train = "section_00_source_train_normal_0000_a.wav,0.25\n";
         put(root, "anomaly_score_fan_section_00_train.csv", train);
-        let found = read_scores(root, Split::Test).unwrap();
+        let found = read_scores(root, Split::Test, None).unwrap();
         assert_eq!((found.year, found.sections.len()), (Year::Y2023, 1));
         let scores: Vec<f64> = found.sections[0].clips.iter().map(|clip| clip.score).collect();
         assert_eq!(scores, [1.5, 0.5], "sorted by name");
         assert_eq!(found.sections[0].clips[1].domain, Some(Domain::Target));
-        let training = read_scores(root, Split::Train).unwrap();
+        let training = read_scores(root, Split::Train, None).unwrap();
         assert_eq!((training.sections[0].clips.len(), training.sections[0].clips[0].score), (1, 0.25));
         put(root, "other/anomaly_score_fan_section_00_train.csv", &rows);
-        let why = read_scores(&root.join("other"), Split::Train).unwrap_err().to_string();
+        let why = read_scores(&root.join("other"), Split::Train, None).unwrap_err().to_string();
         assert!(why.contains("row 1") && why.contains("is no train clip"), "{why}");
         put(root, "none/x.txt", "");
-        let why = read_scores(&root.join("none"), Split::Train).unwrap_err().to_string();
+        let why = read_scores(&root.join("none"), Split::Train, None).unwrap_err().to_string();
         assert!(why.contains("_train.csv"), "{why}");
     }
 
@@ -210,14 +240,47 @@ mod tests {
             let rows = "section_00_0000.wav,1\nsection_00_0001.wav,2\n";
             put(root, &format!("s/anomaly_score_{machine}_section_00_test.csv"), rows);
         }
-        let found = read_scores(&root.join("s"), Split::Test).unwrap();
+        let found = read_scores(&root.join("s"), Split::Test, None).unwrap();
         let gt = root.join("gt");
-        let labels = read_labels(&found.sections[..1], Some(&gt), Year::Y2023).unwrap();
+        let known = read_labels(&found.sections[..1], Some(&gt), Year::Y2023).unwrap();
+        let labels = &known.sections;
         assert_eq!(labels[0].anomalous, [Some(false), Some(true)]);
         assert_eq!(labels[0].domains, [Some(Domain::Source), None]);
+        assert_eq!((labels[0].unscored.len(), known.others.len()), (0, 0), "valve was not asked for at all");
         assert!(read_labels(&found.sections, Some(&gt), Year::Y2023).is_err());
         let none = read_labels(&found.sections, None, Year::Y2023).unwrap();
-        assert_eq!(none[1].anomalous, [None, None]);
+        assert_eq!(none.sections[1].anomalous, [None, None]);
+    }
+
+    #[test]
+    fn clips_and_sections_that_nobody_scored_are_named() {
+        let place = tempfile::tempdir().unwrap();
+        let root = place.path();
+        for section in ["00", "01"] {
+            let rows = format!("section_{section}_0000.wav,0\nsection_{section}_0001.wav,1\n");
+            put(root, &format!("gt/ground_truth_data/ground_truth_fan_section_{section}_test.csv"), &rows);
+        }
+        put(root, "s/anomaly_score_fan_section_00_test.csv", "section_00_0001.wav,2\n");
+        let found = read_scores(&root.join("s"), Split::Test, None).unwrap();
+        let known = read_labels(&found.sections, Some(&root.join("gt")), Year::Y2022).unwrap();
+        assert_eq!(known.sections[0].unscored, ["section_00_0000"]);
+        assert_eq!(known.others, [("fan".to_owned(), "01".to_owned())]);
+    }
+
+    #[test]
+    fn a_year_that_is_given_settles_names_of_several() {
+        let place = tempfile::tempdir().unwrap();
+        let root = place.path();
+        put(
+            root,
+            "anomaly_score_fan_section_00_source_test.csv",
+            "section_00_source_test_normal_0000.wav,2\n",
+        );
+        put(root, "anomaly_score_valve_section_00_test.csv", "section_00_source_test_normal_0000.wav,2\n");
+        let why = read_scores(root, Split::Test, None).unwrap_err().to_string();
+        assert!(why.contains("--year") && why.contains("official.year"), "{why}");
+        let found = read_scores(root, Split::Test, Some(Year::Y2021)).unwrap();
+        assert_eq!((found.year, found.sections.len()), (Year::Y2021, 2));
     }
 
     #[test]
@@ -229,7 +292,7 @@ mod tests {
             origin: Origin { path: "s.csv".into(), row: 1 },
         });
         let section = UnlabelledSection { machine: "fan".into(), section: "00".into(), clips: clips.into() };
-        let labels = read_labels(&[section], None, Year::Y2022).unwrap();
+        let labels = read_labels(&[section], None, Year::Y2022).unwrap().sections;
         assert_eq!(labels[0].anomalous, [Some(false), Some(true)]);
         assert_eq!(labels[0].domains, [Some(Domain::Source), Some(Domain::Target)]);
     }

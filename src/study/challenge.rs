@@ -9,8 +9,8 @@ use super::Error;
 use crate::config::Layout;
 use crate::dataset::LabelledClip;
 use crate::official::{
-    self, MachineScores, Measure, Metrics, OFFICIAL_QUANTILE, Row, ScoredClip, SectionScores, Submission,
-    Threshold, ThresholdMethod, Year, gamma_threshold,
+    self, MachineScores, Measure, Metrics, NormalScores, OFFICIAL_QUANTILE, Row, ScoredClip, SectionScores,
+    Submission, Threshold, ThresholdMethod, Year, gamma_threshold,
 };
 
 /// The challenge's metrics of a run: the `official` object of an `eval.json`.
@@ -92,15 +92,15 @@ pub(super) struct Challenge<'a> {
 }
 
 impl<'a> Challenge<'a> {
-    /// `training_scores` are those of the training clips; the threshold knows no others.
+    /// The threshold knows no scores but `training`.
     pub fn new(
         machine: &'a str,
         layout: Layout,
         clips: &'a [&'a LabelledClip],
         scores: &'a [f64],
-        training_scores: &[f64],
+        training: &NormalScores,
     ) -> Self {
-        Self::of_threshold(machine, year(layout), clips, scores, threshold(training_scores))
+        Self::of_threshold(machine, year(layout), clips, scores, threshold(training))
     }
 
     /// Of clips that were scored before, under the rules of `year` and a threshold that is known.
@@ -221,9 +221,8 @@ impl<'a> Challenge<'a> {
 }
 
 /// The threshold that training scores give, or why they give none.
-pub(super) fn threshold(training_scores: &[f64]) -> Result<Threshold, String> {
-    gamma_threshold(training_scores, OFFICIAL_QUANTILE)
-        .map_err(|error| format!("no decisions: failed to {error}"))
+pub(super) fn threshold(training: &NormalScores) -> Result<Threshold, String> {
+    gamma_threshold(training, OFFICIAL_QUANTILE).map_err(|error| format!("no decisions: failed to {error}"))
 }
 
 fn values(metrics: &Metrics) -> Values {
@@ -288,8 +287,9 @@ mod tests {
         (clips, scores)
     }
 
-    fn training() -> Vec<f64> {
-        (1..200).map(|k| 1.0 + 0.3 * -(1.0 - f64::from(k) / 200.0).ln()).collect()
+    fn training() -> NormalScores {
+        let scores = (1..200).map(|k| 1.0 + 0.3 * -(1.0 - f64::from(k) / 200.0).ln());
+        NormalScores::of_training_clips(scores.collect())
     }
 
     #[test]

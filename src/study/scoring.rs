@@ -9,6 +9,7 @@ use super::inference::Features;
 use super::{Error, artefacts};
 use crate::config::{Banks, DetectorConfig, EvalConfig, Layout};
 use crate::dataset::{Clip, LabelledClip};
+use crate::official::NormalScores;
 use crate::score::mahalanobis::{self, MahalanobisResult};
 use crate::score::{
     BankSize, Detector, FittedScorer, LinearProbe, ProbeClip, SectionAucs, TrainingFeatures, check_finite,
@@ -61,8 +62,8 @@ pub(super) struct Detected {
 pub(super) struct Scores {
     /// Of the test clips.
     pub test: Vec<f64>,
-    /// Of the training clips.
-    pub training: Vec<f64>,
+    /// Of the training clips: what a threshold comes from.
+    pub training: NormalScores,
 }
 
 impl Scores {
@@ -128,9 +129,10 @@ pub(super) fn apply_scorers(
     let named: Vec<ProbeClip> = rows.iter().map(named).collect();
     let judged = mahalanobis::evaluate(&training, labelled.view(), &named, &settings.mahalanobis)?;
     let scores = match judged.fitted {
-        Some(fitted) => {
-            Some(Scores { test: fitted.score(all.view())?, training: fitted.score_training(&training)? })
-        }
+        Some(fitted) => Some(Scores {
+            test: fitted.score(all.view())?,
+            training: NormalScores::of_training_clips(fitted.score_training(&training)?),
+        }),
         None => None,
     };
     let linear_probe = linear_probe::evaluate(labelled.view(), &named, &settings.linear_probe, seed)?;
@@ -177,6 +179,9 @@ fn detect(
     test: ArrayView2<'_, f64>,
 ) -> Result<Found, crate::score::Error> {
     let fitted = Detector::new(config).fit(training, seed)?;
-    let scores = Scores { test: fitted.score(test)?, training: fitted.score_training()? };
+    let scores = Scores {
+        test: fitted.score(test)?,
+        training: NormalScores::of_training_clips(fitted.score_training()?),
+    };
     Ok(Found { scores, fitted_to: fitted.banks(), notes: fitted.notes().to_vec() })
 }

@@ -53,7 +53,7 @@ pub enum Missing {
 #[serde(default, deny_unknown_fields)]
 pub struct NormaliseConfig {
     /// `auto` is the z-score: with the mean and spread of the training clips' scores where every system has them, else with
-    /// those of the tuning clips. The others need training scores.
+    /// those of the tuning clips, which marks the output where they are judged too. The others need training scores.
     pub method: NormaliseMethod,
     /// Whether the scores of the very clips that are judged may serve where there are no training scores. A challenge forbids
     /// it; every output says so.
@@ -75,7 +75,7 @@ pub enum NormaliseMethod {
     Rank,
     /// Least to 0, greatest to 1.
     MinMax,
-    /// The distribution function of a fitted gamma distribution.
+    /// `-ln(1 - F)`, F being the distribution function of a fitted gamma distribution.
     Gamma,
 }
 
@@ -162,7 +162,8 @@ pub struct ApplyConfig {
 #[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, PartialEq)]
 #[serde(default, deny_unknown_fields)]
 pub struct ValidateConfig {
-    /// What is left out in turn while all else is tuned on; `auto` is machines where there are several, else sections.
+    /// What is left out in turn while all else is tuned on; `auto` is machines where there are several, else
+    /// sections; of weights for each machine sections first.
     pub over: ValidateOver,
     /// Resamples of the clips for the intervals.
     #[schemars(range(min = 100, max = 100_000))]

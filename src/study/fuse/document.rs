@@ -129,6 +129,9 @@ pub struct BaselineResult {
     pub score: f64,
     /// The objective on the clips that the weights were applied to.
     pub applied: Option<f64>,
+    /// Why it is missing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub why: Option<String>,
     /// Weights tried.
     pub evaluations: usize,
     /// Its weights.
@@ -193,6 +196,9 @@ pub struct TableOne {
     pub machines: Vec<MachineRow>,
     /// Harmonic mean of each column.
     pub overall: Vec<Option<f64>>,
+    /// Why values are missing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub why: Option<String>,
 }
 
 /// The whole.

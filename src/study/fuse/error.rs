@@ -40,6 +40,9 @@ pub enum Error {
     /// Systems that have not scored the same.
     #[error("the systems differ: {0}; score the same with all of them, or set missing = \"common\"")]
     Differ(String),
+    /// Clips that the ground truth lists and nobody scored.
+    #[error("{0}; score them too, choose what is tuned on and applied to, or set missing = \"common\"")]
+    Incomplete(String),
     /// Machine types or sections that there are not, or none that are left.
     #[error("{0}")]
     Choice(String),

@@ -2,17 +2,18 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::decide::Normals;
+use super::decide::Decided;
 use super::document::{
     AppliedTo, BaselineResult, ComplementarityResult, Document, Estimate, FoldResult, Honest, MachineRow,
-    PairResult, TableOne, TunedOn, WithoutResult,
+    Normalisation, PairResult, TableOne, TunedOn, WithoutResult,
 };
 use super::error::some_of;
 use super::labels::Known;
 use super::prepare::Inputs;
 use super::{Error, tables};
 use crate::fusion::{
-    Complementarity, Fold, JudgedSet, Method as Search, Objective, Part, Tuned, Validation, Weights, judge,
+    Complementarity, Fold, JudgedSet, Method as Search, Objective, Part, Tuned, TuningSet, Validation,
+    Weights, judge,
 };
 use crate::stats::{Method, Settings};
 
@@ -20,7 +21,7 @@ use crate::stats::{Method, Settings};
 pub(super) struct Judging<'a> {
     pub inputs: &'a Inputs,
     pub tuned: &'a Tuned,
-    pub normals: &'a Normals,
+    pub decided: &'a Decided,
     pub settings: Settings,
 }
 
@@ -33,7 +34,7 @@ impl Judging<'_> {
         &self,
         ready: &[Part],
         known: Vec<Known>,
-        tuning: &[(Part, Vec<bool>)],
+        tuning: &TuningSet,
         validation: Result<Validation, String>,
         complementarity: &Complementarity,
         mut notes: Vec<String>,
@@ -42,20 +43,26 @@ impl Judging<'_> {
         let systems = inputs.plan.hierarchy.systems().to_vec();
         let (applied, judged_clips) = self.judged(ready, known, &mut notes);
         let tables = self.tables(&systems, &applied, tuning);
-        let baseline = |baseline: &crate::fusion::Baseline| BaselineResult {
-            name: baseline.name,
-            score: baseline.score,
-            applied: self.quick(&applied, &baseline.weights, inputs.search.objective).map(|found| found.0),
-            evaluations: baseline.evaluations,
-            weights: baseline.weights.shared.clone(),
-            weights_per_machine: baseline.weights.per_machine.clone(),
-            note: baseline.note.clone(),
+        let baseline = |baseline: &crate::fusion::Baseline| {
+            let found = self.quick(&applied, &baseline.weights, inputs.search.objective);
+            BaselineResult {
+                name: baseline.name,
+                score: baseline.score,
+                applied: found.as_ref().ok().map(|found| found.0),
+                why: found.err(),
+                evaluations: baseline.evaluations,
+                weights: baseline.weights.shared.clone(),
+                weights_per_machine: baseline.weights.per_machine.clone(),
+                note: baseline.note.clone(),
+            }
         };
         let normalise = inputs.normalisation();
         let weights = &self.tuned.weights;
         let applied_to = self.applied_to(ready, &applied, judged_clips);
+        let without_own = without_own(&validation);
         let honest = honest(validation);
-        notes.extend(warnings(&applied_to, &honest, normalise.statistics));
+        notes.extend(warnings(&applied_to, &honest, &normalise));
+        notes.extend(without_own);
         Ok(Document {
             schema: 1,
             complete: true,
@@ -108,7 +115,8 @@ impl Judging<'_> {
         (set.map_err(|error| format!("failed to {error}")), clips)
     }
 
-    fn tuned_on(&self, tuning: &[(Part, Vec<bool>)]) -> TunedOn {
+    fn tuned_on(&self, tuning: &TuningSet) -> TunedOn {
+        let tuning = tuning.parts();
         let search = &self.inputs.search;
         TunedOn {
             score: self.tuned.score,
@@ -120,9 +128,9 @@ impl Judging<'_> {
                 Search::Equal => "equal",
             },
             evaluations: self.tuned.history.len(),
-            machines: names(tuning.iter().map(|(part, _)| &part.machine)),
-            sections: names(tuning.iter().map(|(part, _)| &part.section)),
-            clips: tuning.iter().map(|(part, _)| part.files.len()).sum(),
+            machines: names(tuning.iter().map(|part| &part.machine)),
+            sections: names(tuning.iter().map(|part| &part.section)),
+            clips: tuning.iter().map(|part| part.files.len()).sum(),
         }
     }
 
@@ -132,9 +140,8 @@ impl Judging<'_> {
                 .map_err(|error| format!("failed to {error}"))
         });
         let machines = names(ready.iter().map(|part| &part.machine));
-        let threshold = |machine: &String| Some((machine.clone(), self.normals.threshold(machine)?));
         AppliedTo {
-            thresholds: machines.iter().filter_map(threshold).collect(),
+            thresholds: self.decided.thresholds().clone(),
             machines,
             sections: names(ready.iter().map(|part| &part.section)),
             clips: ready.iter().map(|part| part.files.len()).sum(),
@@ -154,15 +161,16 @@ impl Judging<'_> {
         set: &Judged,
         weights: &Weights,
         objective: Objective,
-    ) -> Option<(f64, BTreeMap<String, f64>)> {
+    ) -> Result<(f64, BTreeMap<String, f64>), String> {
         // The least that a bootstrap takes: the interval is not looked at.
         let settings = Settings { resamples: 2, method: Method::Percentile, ..self.settings };
-        let found = judge(set.as_ref().ok()?, weights, objective, settings).ok()?;
-        Some((found.score, found.per_machine))
+        let found = judge(set.as_ref().map_err(Clone::clone)?, weights, objective, settings);
+        let found = found.map_err(|error| format!("failed to {error}"))?;
+        Ok((found.score, found.per_machine))
     }
 
     /// Table 1 of the clips applied to, and of those tuned on where they are others.
-    fn tables(&self, systems: &[String], applied: &Judged, tuning: &[(Part, Vec<bool>)]) -> Vec<TableOne> {
+    fn tables(&self, systems: &[String], applied: &Judged, tuning: &TuningSet) -> Vec<TableOne> {
         let mut sets = Vec::new();
         if applied.is_ok() {
             sets.push(("applied", applied.clone()));
@@ -173,29 +181,28 @@ impl Judging<'_> {
             .keys()
             .all(|key| self.inputs.tune.includes(key) == self.inputs.apply.includes(key));
         if !same || applied.is_err() {
-            let (parts, labels) = tuning.iter().cloned().unzip();
-            let set = JudgedSet::new(self.inputs.systems.year, systems.to_vec(), parts, labels);
-            sets.push(("tuned", set.map_err(|error| error.to_string())));
+            sets.push(("tuned", Ok(tuning.judged())));
         }
         let single = |system: usize| Weights::single(systems.len(), system);
         let columns: Vec<Weights> =
             (0..systems.len()).map(single).chain([self.tuned.weights.clone()]).collect();
         let names: Vec<String> = systems.iter().cloned().chain(std::iter::once("fused".to_owned())).collect();
         let table = |(clips, set): (&'static str, Judged)| {
-            let found: Vec<Option<BTreeMap<String, f64>>> = columns
+            let found: Vec<Result<BTreeMap<String, f64>, String>> = columns
                 .iter()
                 .map(|weights| self.quick(&set, weights, Objective::HarmonicMean).map(|found| found.1))
                 .collect();
+            let why = found.iter().find_map(|column| column.as_ref().err().cloned());
             let machines: BTreeSet<&String> = found.iter().flatten().flat_map(BTreeMap::keys).collect();
             let values = |machine: &String| -> Vec<Option<f64>> {
-                found.iter().map(|column| column.as_ref()?.get(machine).copied()).collect()
+                found.iter().map(|column| column.as_ref().ok()?.get(machine).copied()).collect()
             };
             let rows: Vec<MachineRow> = machines
                 .into_iter()
                 .map(|machine| MachineRow { machine: machine.clone(), values: values(machine) })
                 .collect();
             let overall = (0..names.len()).map(|column| tables::overall(&rows, column)).collect();
-            TableOne { clips, columns: names.clone(), machines: rows, overall }
+            TableOne { clips, columns: names.clone(), machines: rows, overall, why }
         };
         sets.into_iter().map(table).collect()
     }
@@ -253,8 +260,21 @@ fn named(found: &Complementarity, systems: &[String]) -> ComplementarityResult {
     }
 }
 
+/// A word on machines whose honest number is not that of the weights that they get.
+fn without_own(validation: &Result<Validation, String>) -> Option<String> {
+    let folds = validation.iter().flat_map(|validation| &validation.folds);
+    let machines = names(folds.flat_map(|fold| &fold.without_own));
+    (!machines.is_empty()).then(|| {
+        format!(
+            "the honest number of {} is that of the shared weights: left out as a whole, a machine has none of its own; tune on \
+             several sections of each and set validate.over = \"sections\"",
+            some_of(&machines)
+        )
+    })
+}
+
 /// What must stand beside the numbers.
-fn warnings(applied: &AppliedTo, honest: &Honest, statistics: &str) -> Vec<String> {
+fn warnings(applied: &AppliedTo, honest: &Honest, normalise: &Normalisation) -> Vec<String> {
     let mut words = Vec::new();
     if applied.overlap > 0 && applied.estimate.score.is_some() {
         let instead = match (honest.estimate.score, &honest.estimate.interval, honest.over) {
@@ -274,29 +294,44 @@ fn warnings(applied: &AppliedTo, honest: &Honest, statistics: &str) -> Vec<Strin
             applied.overlap
         ));
     }
-    match statistics {
-        "transductive" => words.push(
-            "TRANSDUCTIVE: scores are normalised by the statistics of the very clips that are judged, which a challenge forbids"
-                .to_owned(),
-        ),
-        "tuning" => words.push(
-            "scores are normalised by the mean and spread of the tuning clips (labels are not used), as not every system has the \
-             scores of its training clips"
-                .to_owned(),
-        ),
-        _ => {}
-    }
-    let borrowed: Vec<&str> = applied
-        .thresholds
-        .iter()
-        .filter(|(_, threshold)| threshold.from != "training")
-        .map(|(machine, _)| machine.as_str())
-        .collect();
-    if !borrowed.is_empty() {
+    words.extend(of_normalisation(normalise, applied.overlap));
+    let from = |origin: &str| {
+        let own = applied.thresholds.iter().filter(|(_, threshold)| threshold.from == origin);
+        names(own.map(|(machine, _)| machine))
+    };
+    let (own, others) = (from("tuning-normals"), from("tuning-normals-of-all-machines"));
+    if !own.is_empty() {
         words.push(format!(
             "decisions of {} rest on fused scores of the normal clips that were tuned on, as there are none of training clips",
-            some_of(&borrowed)
+            some_of(&own)
+        ));
+    }
+    if !others.is_empty() {
+        words.push(format!(
+            "decisions of {} rest on fused scores of other machines' normal clips, as there is neither a training score nor a \
+             tuning clip of its own: where machines' scores differ in scale, they say nothing",
+            some_of(&others)
         ));
     }
     words
+}
+
+/// A word on whose scores the normalisation was fitted to.
+fn of_normalisation(normalise: &Normalisation, overlap: usize) -> Option<String> {
+    let lacking = "as not every system has the scores of its training clips";
+    Some(match (normalise.statistics, normalise.transductive) {
+        ("transductive", _) => {
+            "TRANSDUCTIVE: scores are normalised by the statistics of the very clips that are judged, which a challenge forbids"
+                .to_owned()
+        }
+        ("tuning", true) => format!(
+            "TRANSDUCTIVE: scores are normalised by the mean and spread of the tuning clips (labels are not used), {lacking}; \
+             {overlap} sections of them are judged too, which a challenge forbids. The honest number is free of it: what is left \
+             out is normalised by the others"
+        ),
+        ("tuning", false) => format!(
+            "scores are normalised by the mean and spread of the tuning clips (labels are not used), {lacking}"
+        ),
+        _ => return None,
+    })
 }

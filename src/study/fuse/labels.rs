@@ -3,27 +3,16 @@
 use std::path::Path;
 
 use super::Error;
+use super::choice::Choice;
+use super::decide::Decided;
+use super::error::some_of;
+use super::prepare::Inputs;
 use super::runs;
 use super::systems::Systems;
+use crate::config::Missing;
 use crate::dataset::Domain;
-use crate::fusion::{Part, Tuned, Weights};
-use crate::official::{self, UnlabelledClip, UnlabelledSection};
-
-/// Weights that nothing changes any more. Labels of clips that were not tuned on are given to who holds them, and to nobody
-/// else.
-#[derive(Clone, Debug)]
-pub(super) struct FinalWeights(Weights);
-
-impl FinalWeights {
-    /// Those that a search ended with.
-    pub fn of(tuned: &Tuned) -> Self {
-        Self(tuned.weights.clone())
-    }
-
-    pub fn weights(&self) -> &Weights {
-        &self.0
-    }
-}
+use crate::fusion::Part;
+use crate::official::{self, KnownLabels, UnlabelledClip, UnlabelledSection};
 
 /// What is known of a section's clips, in their order.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,11 +23,12 @@ pub(super) struct Known {
 
 /// The parts to tune on with their labels, every clip of which needs one.
 pub(super) fn of_tuning(
-    systems: &Systems,
-    parts: Vec<Part>,
+    inputs: &Inputs,
     truth: Option<&Path>,
+    notes: &mut Vec<String>,
 ) -> Result<(Vec<Part>, Vec<Vec<bool>>), Error> {
-    let known = known(systems, &parts, truth)?;
+    let (systems, parts) = (&inputs.systems, inputs.tuning());
+    let known = known(inputs, &inputs.tune, &parts, truth, notes)?;
     let mut labelled = (Vec::new(), Vec::new());
     for (part, known) in parts.into_iter().zip(known) {
         if let Some(clip) = known.anomalous.iter().position(Option::is_none) {
@@ -66,18 +56,25 @@ pub(super) fn of_tuning(
     Ok(labelled)
 }
 
-/// What is known of the parts that the weights are applied to.
+/// What is known of the parts that the weights are applied to, once all is decided.
 pub(super) fn of_applied(
-    _: &FinalWeights,
-    systems: &Systems,
-    parts: &[Part],
+    _: &Decided,
+    inputs: &Inputs,
     truth: Option<&Path>,
+    notes: &mut Vec<String>,
 ) -> Result<Vec<Known>, Error> {
-    known(systems, parts, truth)
+    known(inputs, &inputs.apply, &inputs.applied(), truth, notes)
 }
 
-/// What names, ground truth and the tables of runs say.
-fn known(systems: &Systems, parts: &[Part], truth: Option<&Path>) -> Result<Vec<Known>, Error> {
+/// What names, ground truth and the tables of runs say of the chosen clips.
+fn known(
+    inputs: &Inputs,
+    choice: &Choice,
+    parts: &[Part],
+    truth: Option<&Path>,
+    notes: &mut Vec<String>,
+) -> Result<Vec<Known>, Error> {
+    let systems = &inputs.systems;
     let sections = parts.iter().map(|part| {
         let clips = (0..part.files.len()).map(|clip| {
             let first = first(systems, part, clip)?;
@@ -91,8 +88,9 @@ fn known(systems: &Systems, parts: &[Part], truth: Option<&Path>) -> Result<Vec<
     });
     let sections = sections.collect::<Result<Vec<_>, Error>>()?;
     let read = official::read_labels(&sections, truth, systems.year)?;
+    complete(inputs.missing, choice, parts, &read, notes)?;
     let mut known = Vec::with_capacity(parts.len());
-    for (part, labels) in parts.iter().zip(read) {
+    for (part, labels) in parts.iter().zip(read.sections) {
         let mut own = Known { anomalous: labels.anomalous, domains: labels.domains };
         for branch in &systems.branches {
             if let Some(table) = branch.tables.get(&part.machine) {
@@ -102,6 +100,38 @@ fn known(systems: &Systems, parts: &[Part], truth: Option<&Path>) -> Result<Vec<
         known.push(own);
     }
     Ok(known)
+}
+
+/// What the ground truth lists and the systems have not scored, which an official number would rest on too: an error, or a
+/// note.
+fn complete(
+    missing: Missing,
+    choice: &Choice,
+    parts: &[Part],
+    known: &KnownLabels,
+    notes: &mut Vec<String>,
+) -> Result<(), Error> {
+    let sections = known.others.iter().filter(|key| choice.includes(key));
+    let mut lacking: Vec<String> =
+        sections.map(|(machine, section)| format!("{machine} section {section}")).collect();
+    for (part, labels) in parts.iter().zip(&known.sections) {
+        if let Some(first) = labels.unscored.first() {
+            let (count, machine, section) = (labels.unscored.len(), &part.machine, &part.section);
+            lacking.push(format!("{count} clip(s) of {machine} section {section} ({first}…)"));
+        }
+    }
+    if lacking.is_empty() {
+        return Ok(());
+    }
+    let what = format!("the ground truth lists what is not scored by all systems: {}", some_of(&lacking));
+    if missing == Missing::Error {
+        return Err(Error::Incomplete(what));
+    }
+    let note = format!("{what}; the numbers are over the rest");
+    if !notes.contains(&note) {
+        notes.push(note);
+    }
+    Ok(())
 }
 
 /// Adds what a run's table says, which must not contradict what is known.

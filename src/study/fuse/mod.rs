@@ -4,8 +4,8 @@
 //! scores (no labels) -> parts -> labels of the tuning clips -> weights -> fused scores -> labels of the others -> numbers
 //! ```
 //!
-//! The labels of clips that are not tuned on are read once the weights are final, and by nobody before: `labels::of_applied`
-//! takes weights that only the end of a search gives.
+//! The labels of clips that are not tuned on are read once weights and thresholds are final, and by nobody before:
+//! `labels::of_applied` takes a `Decided`, which only the end of a search gives.
 
 mod align;
 mod choice;
@@ -21,6 +21,7 @@ mod systems;
 mod tables;
 mod write;
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use crate::config::{FusionConfig, ValidateOver};
@@ -31,7 +32,7 @@ use crate::official::ScoredClip;
 use crate::report::Table;
 use crate::stats::{Method, Settings};
 use crate::ui::Ui;
-use decide::Normals;
+use decide::Decided;
 pub use decide::Threshold;
 pub use document::{
     AppliedTo, BaselineResult, ComplementarityResult, Document, Estimate, FoldResult, Honest, MachineRow,
@@ -39,7 +40,6 @@ pub use document::{
 };
 pub use error::Error;
 use judging::Judging;
-use labels::FinalWeights;
 use prepare::Inputs;
 pub use prepare::{Planned, PlannedSection};
 
@@ -84,9 +84,9 @@ pub fn fuse(request: &FuseRequest<'_>) -> Result<Fused, Error> {
     let truth = config.official.truth.as_deref();
     let applied = inputs.applied();
 
-    let (parts, labels) = labels::of_tuning(&inputs.systems, inputs.tuning(), truth)?;
+    let (parts, labels) = labels::of_tuning(&inputs, truth, &mut notes)?;
     let branches = inputs.plan.hierarchy.branches().to_vec();
-    let raw = TuningSet::new(inputs.systems.year, branches, parts.clone(), labels.clone())?;
+    let raw = TuningSet::new(inputs.systems.year, branches, parts, labels)?;
     let prepared = inputs.plan.fit(&raw, &applied)?;
     notes.extend(prepared.notes().iter().cloned());
     let tuning = prepared.tuning(&raw)?;
@@ -104,16 +104,16 @@ pub fn fuse(request: &FuseRequest<'_>) -> Result<Fused, Error> {
     let validation = validate(config, &raw, &inputs.plan, &inputs.search, settings, ui)?;
     let complementarity = complement(&tuning, &tuned, &inputs.search, ui)?;
 
-    let fixed = FinalWeights::of(&tuned);
-    let tuned_parts = prepare_all(&prepared, &parts)?.into_iter().zip(labels).collect::<Vec<_>>();
-    let normals = Normals::new(fixed.weights(), &prepared, inputs.training.as_ref(), &tuned_parts)?;
-    let ready = prepare_all(&prepared, &applied)?;
-    let submission = submission(fixed.weights(), &ready, &normals)?;
+    let ready = applied.iter().map(|part| prepared.part(part)).collect::<Result<Vec<_>, fusion::Error>>()?;
+    let machines: BTreeSet<&String> = ready.iter().map(|part| &part.machine).collect();
+    let training_scores = inputs.training.as_ref();
+    let decided = Decided::of(&tuned, &prepared, training_scores, &tuning, machines.into_iter())?;
+    let submission = submission(&decided, &ready)?;
 
-    let known = labels::of_applied(&fixed, &inputs.systems, &applied, truth)?;
-    let judging = Judging { inputs: &inputs, tuned: &tuned, normals: &normals, settings };
-    let document = judging.document(&ready, known, &tuned_parts, validation, &complementarity, notes)?;
-    let training = training(fixed.weights(), &prepared, &inputs)?;
+    let known = labels::of_applied(&decided, &inputs, truth, &mut notes)?;
+    let judging = Judging { inputs: &inputs, tuned: &tuned, decided: &decided, settings };
+    let document = judging.document(&ready, known, &tuning, validation, &complementarity, notes)?;
+    let training = training(decided.weights(), &prepared, &inputs)?;
     let tables = tables::tables(&document);
     let results = write::Results {
         year: inputs.systems.year,
@@ -130,15 +130,15 @@ pub fn fuse(request: &FuseRequest<'_>) -> Result<Fused, Error> {
 /// A section's clips as they are submitted.
 type Submitted = (String, String, Vec<ScoredClip>);
 
-fn submission(weights: &Weights, parts: &[Part], normals: &Normals) -> Result<Vec<Submitted>, Error> {
+fn submission(decided: &Decided, parts: &[Part]) -> Result<Vec<Submitted>, Error> {
     let section = |part: &Part| {
-        let threshold = normals.threshold(&part.machine);
-        let clips = weights.fuse(part)?.into_iter().zip(part.files.iter().zip(&part.domains));
+        let threshold = decided.thresholds().get(&part.machine);
+        let clips = decided.weights().fuse(part)?.into_iter().zip(part.files.iter().zip(&part.domains));
         let clip = |(score, (file, domain)): (f64, (&String, &_))| ScoredClip {
             file: file.clone(),
             score,
             // Strictly above, as the challenge has it.
-            decision: threshold.as_ref().map(|threshold| score > threshold.value),
+            decision: threshold.map(|threshold| score > threshold.value),
             domain: *domain,
         };
         Ok((part.machine.clone(), part.section.clone(), clips.map(clip).collect()))
@@ -156,10 +156,6 @@ fn training(weights: &Weights, prepared: &Prepared, inputs: &Inputs) -> Result<V
         Ok((part.machine.clone(), part.section.clone(), clips))
     };
     inputs.training.iter().flat_map(std::collections::BTreeMap::values).map(fused).collect()
-}
-
-fn prepare_all(prepared: &Prepared, parts: &[Part]) -> Result<Vec<Part>, Error> {
-    Ok(parts.iter().map(|part| prepared.part(part)).collect::<Result<_, fusion::Error>>()?)
 }
 
 /// A word on each system that seems to be turned round.
@@ -188,7 +184,7 @@ fn validate(
         ValidateOver::None => return Ok(Err("validate.over = \"none\"".to_owned())),
         ValidateOver::Machines => Over::Machines,
         ValidateOver::Sections => Over::Sections,
-        ValidateOver::Auto => match Over::auto(raw) {
+        ValidateOver::Auto => match Over::auto(raw, search.per) {
             Some(over) => over,
             None => {
                 let why = "the weights are tuned on one section: nothing can be left out; tune on several";

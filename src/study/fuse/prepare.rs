@@ -11,7 +11,7 @@ use super::document::Normalisation;
 use super::error::some_of;
 use super::systems::{self, Key, Systems};
 use crate::config::{
-    FusionConfig, FusionObjective, NormaliseMethod as Asked, OfficialYear, TuneMethod, WeightsPer,
+    FusionConfig, FusionObjective, Missing, NormaliseMethod as Asked, OfficialYear, TuneMethod, WeightsPer,
 };
 use crate::fusion::{
     AllowTransductive, Method, NormaliseMethod, Objective, Part, Per, Plan, Search, Statistics,
@@ -31,6 +31,8 @@ pub(super) struct Inputs {
     pub apply: Choice,
     pub plan: Plan,
     pub search: Search,
+    /// What clips that not all have scored mean.
+    pub missing: Missing,
     pub notes: Vec<String>,
 }
 
@@ -94,8 +96,10 @@ impl Inputs {
         }
         let training = align::training_parts(&systems.branches, wanted, config.missing, &mut notes)?;
         let training = training.filter(|parts| !parts.is_empty());
+        notes.extend(training.as_ref().and_then(|training| borrowed(&parts, training)));
         let plan = plan(config, &systems, training.as_ref())?;
-        Ok(Self { systems, parts, training, tune, apply, plan, search: search(config), notes })
+        let (search, missing) = (search(config), config.missing);
+        Ok(Self { systems, parts, training, tune, apply, plan, search, missing, notes })
     }
 
     pub fn tuning(&self) -> Vec<Part> {
@@ -126,7 +130,10 @@ impl Inputs {
             NormaliseMethod::MinMax => "min-max",
             NormaliseMethod::Gamma => "gamma",
         };
-        Normalisation { method, statistics: statistics.key(), transductive: statistics.is_transductive() }
+        // Tuning clips that are judged as well are test clips.
+        let judged_too = matches!(statistics, Statistics::Tuning) && self.overlap() > 0;
+        let transductive = statistics.is_transductive() || judged_too;
+        Normalisation { method, statistics: statistics.key(), transductive }
     }
 
     pub fn planned(&self) -> Planned {
@@ -152,6 +159,21 @@ impl Inputs {
             notes: self.notes.clone(),
         }
     }
+}
+
+/// Which sections have no training scores of their own, in a sentence; of machines that have none at all the normalisation
+/// tells.
+fn borrowed(parts: &Parts, training: &Parts) -> Option<String> {
+    let machines: BTreeSet<&String> = training.keys().map(|(machine, _)| machine).collect();
+    let without = parts.keys().filter(|key| machines.contains(&key.0) && !training.contains_key(*key));
+    let without: Vec<String> =
+        without.map(|(machine, section)| format!("{machine} section {section}")).collect();
+    (!without.is_empty()).then(|| {
+        format!(
+            "no training scores of {}: normalised, and called anomalous, by those of the machine's other sections",
+            some_of(&without)
+        )
+    })
 }
 
 fn year(year: OfficialYear) -> Option<Year> {

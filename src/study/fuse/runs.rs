@@ -58,6 +58,13 @@ fn one(run: &RunFolder, detector: &str) -> Result<Run, Error> {
         let why = format!("it is not trained to its end ({status}); train it, then judge it");
         return Err(Error::unusable(run.path(), why));
     }
+    // The result is written last: without it, its tables may be of different evaluations.
+    if !run.file("eval.json").exists() {
+        return Err(Error::unusable(
+            run.path(),
+            "it is not judged to its end; judge it with `asdbench eval` first",
+        ));
+    }
     let table = run.file("scores.csv");
     let known = run.judged_hashes()?;
     for name in ["scores.csv", "training_scores.csv"] {

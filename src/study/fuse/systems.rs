@@ -48,7 +48,8 @@ pub(super) fn read(config: &FusionConfig, year: Option<Year>) -> Result<Systems,
         let (own, guessed) = match (&system.scores, &system.run) {
             (Some(scores), _) => {
                 folders.extend(scores.0.clone());
-                of_files(system, scores)?
+                folders.extend(system.training_scores.iter().flat_map(|folders| folders.0.clone()));
+                of_files(system, scores, year)?
             }
             (None, Some(run)) => {
                 folders.push(run.clone());
@@ -84,10 +85,14 @@ fn year_of(guessed: &[(String, Year)], asked: Option<Year>) -> Result<Year, Erro
 }
 
 /// A folder of score files, or several that complete each other.
-fn of_files(system: &SystemConfig, scores: &Folders) -> Result<(Vec<Branch>, Vec<Year>), Error> {
-    let (sections, years) = merged(system, scores, Split::Test)?;
+fn of_files(
+    system: &SystemConfig,
+    scores: &Folders,
+    year: Option<Year>,
+) -> Result<(Vec<Branch>, Vec<Year>), Error> {
+    let (sections, years) = merged(system, scores, Split::Test, year)?;
     let training = system.training_scores.as_ref();
-    let training = training.map(|folders| merged(system, folders, Split::Train)).transpose()?;
+    let training = training.map(|folders| merged(system, folders, Split::Train, year)).transpose()?;
     let branch = Branch {
         name: system.name.clone(),
         sections,
@@ -101,11 +106,12 @@ fn merged(
     system: &SystemConfig,
     folders: &Folders,
     split: Split,
+    year: Option<Year>,
 ) -> Result<(BTreeMap<Key, Clips>, Vec<Year>), Error> {
     let (mut sections, mut years) = (BTreeMap::new(), Vec::new());
     let mut whence: BTreeMap<Key, &PathBuf> = BTreeMap::new();
     for folder in &folders.0 {
-        let read = official::read_scores(folder, split)?;
+        let read = official::read_scores(folder, split, year)?;
         years.push(read.year);
         for section in read.sections {
             let (key, clips) = keyed(section, system.higher_is_anomalous);

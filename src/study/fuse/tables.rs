@@ -36,10 +36,11 @@ fn table_one(of: &TableOne, document: &Document) -> NamedTable {
         _ => ("table1_tuned", "the clips that the weights are tuned on"),
     };
     let mark = if document.normalise.transductive { "; TRANSDUCTIVE" } else { "" };
+    let missing = of.why.as_ref().map_or_else(String::new, |why| format!("; missing: {why}"));
     NamedTable {
         name: name.to_owned(),
         part: "fusion".to_owned(),
-        caption: format!("Harmonic mean (%) of AUCs and partial AUCs, {clips}{mark}"),
+        caption: format!("Harmonic mean (%) of AUCs and partial AUCs, {clips}{mark}{missing}"),
         table,
     }
 }
@@ -99,7 +100,7 @@ fn weights(document: &Document) -> NamedTable {
         "",
     );
     for one in &document.baselines {
-        let remark = one.note.as_deref().unwrap_or_default();
+        let remark = one.note.as_deref().or(one.why.as_deref()).unwrap_or_default();
         let scores = [Some(one.score), one.applied];
         rows(one.name, scores, one.evaluations, &one.weights, one.weights_per_machine.as_ref(), remark);
     }

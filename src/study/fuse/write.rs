@@ -84,7 +84,9 @@ impl Results<'_> {
     pub fn write(mut self, output: &Path) -> Result<Document, Error> {
         let old = earlier(output);
         files::make_folder(output)?;
-        let unfinished = json!({ "schema": 1, "complete": false });
+        // The files of the fusion before are remembered until they are gone, should this one be stopped.
+        let listed = old.as_ref().and_then(|old| old.get("files")?.as_array().cloned()).unwrap_or_default();
+        let unfinished = json!({ "schema": 1, "complete": false, "files": listed });
         put(output, Path::new(DOCUMENT), &text(output, DOCUMENT, &unfinished)?)?;
         // Of machines that are fused no more, an old file would pass for one of this fusion.
         if old.is_some() {
@@ -103,7 +105,6 @@ impl Results<'_> {
             written.push(name.to_string_lossy().replace('\\', "/"));
         }
         written.sort();
-        let listed = old.as_ref().and_then(|old| old.get("files")?.as_array().cloned()).unwrap_or_default();
         for stale in listed.iter().filter_map(Value::as_str) {
             let inside =
                 Path::new(stale).components().all(|part| matches!(part, std::path::Component::Normal(_)));

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use super::differences::Differences;
 use super::scores::Scores;
 use crate::dataset::LabelledClip;
-use crate::official::{Threshold, Year};
+use crate::official::{NormalScores, Threshold, Year};
 use crate::run::{Manifest, RunFolder};
 use crate::score::{FittedScorer, ProbeClip, SectionAucs, TrainingFeatures, linear_probe, mahalanobis};
 use crate::study::Evaluation;
@@ -94,7 +94,7 @@ pub(super) fn derive(folder: &RunFolder, manifest: &Manifest, stated: &Evaluatio
                 ));
             }
             result.aucs = SectionAucs::of_scores(&labelled.scores(written), &labelled.clips);
-            let mut threshold = threshold(of_training);
+            let mut threshold = threshold(&NormalScores::of_training_clips(of_training.clone()));
             if let (false, Ok(derived), Some(stated)) = (exact, &mut threshold, &stated.official.threshold)
                 && near(derived.value, stated.value, 1e-2)
             {
@@ -238,7 +238,8 @@ impl Files {
             add_stated(differences, &format!("detectors.{name}"), one, &value(&aucs));
             let training = self.training_scores.as_ref().and_then(|of| of.detectors.get(name));
             if let (Some(official), Some(training)) = (one.get("official"), training) {
-                let found = self.official(manifest, stated, (scores, None), threshold(training), derived);
+                let threshold = threshold(&NormalScores::of_training_clips(training.clone()));
+                let found = self.official(manifest, stated, (scores, None), threshold, derived);
                 add_stated(differences, &format!("detectors.{name}.official"), official, &value(&found));
             }
         }

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use super::*;
 use crate::config::{EvalConfig, Experiment, Layout, load_str};
 use crate::dataset::{Clip, Domain, LabelledClip};
+use crate::official::NormalScores;
 use crate::report::NpzWriter;
 use crate::score::{FittedScorer, ProbeClip, TrainingFeatures, linear_probe, mahalanobis};
 use crate::study::challenge::Challenge;
@@ -86,7 +87,13 @@ impl Place {
             (fitted.score(test.view()).unwrap(), fitted.score_training(&training).unwrap());
         let probe = linear_probe::evaluate(test.view(), &named, &settings.linear_probe, 3).unwrap();
         let all: Vec<&LabelledClip> = clips.iter().collect();
-        let challenge = Challenge::new("fan", Layout::Dcase2022, &all, &scores, &of_training);
+        let challenge = Challenge::new(
+            "fan",
+            Layout::Dcase2022,
+            &all,
+            &scores,
+            &NormalScores::of_training_clips(of_training),
+        );
         let decisions = challenge.decisions().unwrap();
         let mut text = "clip,section,domain,label,mahalanobis,decision\n".to_owned();
         for (row, one) in clips.iter().enumerate() {

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use super::{SECTIONS, bench, fuse, number, training};
+use super::{SECTIONS, bench, fuse, hide_labels, number, with_training};
 
 #[test]
 fn a_normalisation_takes_training_scores_or_says_what_else_it_takes() {
@@ -21,13 +21,7 @@ fn a_normalisation_takes_training_scores_or_says_what_else_it_takes() {
     for file in ["README.md", "weights.json", "figures/history.svg", "figures/machines.svg"] {
         assert!(text(file).to_lowercase().contains("transductive"), "{file}");
     }
-    training(&bench.path("a-train"), "a", 1.0);
-    training(&bench.path("b-train"), "b", 1000.0);
-    let systems = fs::read_to_string(bench.path("fusion.toml")).unwrap();
-    let systems = systems
-        .replace("scores = \"a\"", "scores = \"a\"\ntraining_scores = \"a-train\"")
-        .replace("scores = \"b\"", "scores = \"b\"\ntraining_scores = \"b-train\"");
-    fs::write(bench.path("fusion.toml"), systems).unwrap();
+    with_training(&bench);
     for method in ["auto", "none", "rank", "min-max", "gamma"] {
         let setting = format!("normalise.method={method}");
         let document = fuse(&bench, &["--set", &setting]).fine().json();
@@ -39,6 +33,44 @@ fn a_normalisation_takes_training_scores_or_says_what_else_it_takes() {
     }
     // The fused training scores are there for the next fusion.
     assert!(bench.path("fused/anomaly_score_fan_section_00_train.csv").is_file());
+    // A folder of training scores is no place for results: writing would take them away.
+    fuse(&bench, &["-o", "a-train"]).refused(2, &["a-train", "a system's folder"]);
+    // Sections without training scores of their own take those of the machine's others, and that is said.
+    fs::remove_file(bench.path("a-train/anomaly_score_fan_section_01_train.csv")).unwrap();
+    fs::remove_file(bench.path("b-train/anomaly_score_fan_section_01_train.csv")).unwrap();
+    let document = fuse(&bench, &[]).fine().json();
+    let notes = document["notes"].to_string();
+    assert!(notes.contains("no training scores of fan section 01"), "{notes}");
+}
+
+#[test]
+fn what_the_truth_lists_and_nobody_scored_is_named() {
+    let bench = bench("[official]\ntruth = \"gt\"\n");
+    hide_labels(&bench, false);
+    for system in ["a", "b"] {
+        let file = bench.path(&format!("{system}/anomaly_score_valve_section_00_test.csv"));
+        let text = fs::read_to_string(&file).unwrap();
+        fs::write(&file, text.split_once('\n').unwrap().1).unwrap();
+    }
+    let apart = ["--tune-on", "machine=fan", "--apply-to", "machine=valve"];
+    fuse(&bench, &apart)
+        .refused(4, &["1 clip(s) of valve section 00 (section_00_0000", "missing = \"common\""]);
+    let common = ["--set", "missing=common"];
+    let document = fuse(&bench, &[&apart[..], &common].concat()).fine().json();
+    assert!(document["notes"].to_string().contains("section_00_0000"), "{}", document["notes"]);
+    assert_eq!(document["applied_to"]["judged_clips"], 79);
+    for system in ["a", "b"] {
+        fs::remove_file(bench.path(&format!("{system}/anomaly_score_valve_section_00_test.csv"))).unwrap();
+    }
+    fuse(&bench, &apart).refused(4, &["the ground truth lists", "valve section 00"]);
+    fuse(&bench, &["--tune-on", "machine=fan", "--apply-to", "section=1"]).fine();
+
+    // A clip of unknown domain would leave both domains' AUCs.
+    let table = bench.path("gt/ground_truth_domain/ground_truth_valve_section_01_test.csv");
+    let text = fs::read_to_string(&table).unwrap();
+    fs::write(&table, text.split_once('\n').unwrap().1).unwrap();
+    fuse(&bench, &["--tune-on", "machine=valve", "--apply-to", "section=1", "--set", "missing=common"])
+        .refused(4, &["the domain of `section_01_0000.wav` is unknown"]);
 }
 
 #[test]

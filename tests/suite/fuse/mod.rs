@@ -61,6 +61,17 @@ fn training(folder: &Path, system: &str, scale: f64) {
     }
 }
 
+/// Training scores for both systems of the configuration.
+fn with_training(bench: &Bench) {
+    training(&bench.path("a-train"), "a", 1.0);
+    training(&bench.path("b-train"), "b", 1000.0);
+    let systems = fs::read_to_string(bench.path("fusion.toml")).unwrap();
+    let systems = systems
+        .replace("scores = \"a\"", "scores = \"a\"\ntraining_scores = \"a-train\"")
+        .replace("scores = \"b\"", "scores = \"b\"\ntraining_scores = \"b-train\"");
+    fs::write(bench.path("fusion.toml"), systems).unwrap();
+}
+
 /// Two systems of like worth and unlike noise, and the second one's scale is a thousand times that of the first.
 fn bench(more: &str) -> Bench {
     let bench = Bench::empty();
