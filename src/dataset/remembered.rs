@@ -37,7 +37,7 @@ pub(super) fn remembered(
     let stamps = stamps(root, clips)?;
     let key = key(root, clips, &stamps);
     let path = memory.join(format!("{}.txt", &key[..32]));
-    match files::read(&path) {
+    match files::read_own(&path) {
         Ok(bytes) => match recall(&key, &bytes) {
             Some(known) => return Ok(known),
             None => tracing::warn!(

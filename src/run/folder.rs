@@ -152,7 +152,7 @@ impl RunFolder {
     /// When the status cannot be read.
     pub fn status(&self) -> Result<Option<Status>, Error> {
         let path = self.file("status");
-        let text = match files::read(&path) {
+        let text = match files::read_own(&path) {
             Ok(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
             Err(error) if error.is_missing() => return Ok(None),
             Err(error) => return Err(error.into()),
@@ -234,7 +234,7 @@ impl RunFolder {
     /// When it cannot be read, is not what it should be or not what was written.
     pub fn read_json<T: DeserializeOwned>(&self, name: &str) -> Result<T, Error> {
         let path = self.file(name);
-        let bytes = files::read(&path)?;
+        let bytes = files::read_own(&path)?;
         let why = match seal::of(&bytes) {
             Seal::Broken => "its content does not match its checksum".to_owned(),
             Seal::Whole | Seal::Absent => match serde_json::from_slice(&bytes) {
@@ -250,7 +250,7 @@ impl RunFolder {
     /// # Errors
     /// When it cannot be read.
     pub fn seal(&self, name: &str) -> Result<Seal, Error> {
-        Ok(seal::of(&files::read(&self.file(name))?))
+        Ok(seal::of(&files::read_own(&self.file(name))?))
     }
 
     /// Write one of the run's JSON files, for people and programs: indented, numbers in full precision, with its seal.

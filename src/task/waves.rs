@@ -332,7 +332,7 @@ fn stamps(source: &Source<'_>) -> Vec<Option<Stamp>> {
 
 /// An entry that can be used, or why not.
 fn load(path: &Path, source: &Source<'_>, request: &WavesRequest<'_>) -> Result<Listing, String> {
-    let bytes = files::read(path).map_err(|e| e.to_string())?;
+    let bytes = files::read_own(path).map_err(|e| e.to_string())?;
     seal::check(&bytes)?;
     let listing: Listing = serde_json::from_slice(&bytes).map_err(|e| e.to_string())?;
     if (listing.format, listing.rate_hz, listing.channel, listing.fingerprint.as_str())

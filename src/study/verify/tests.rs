@@ -1,8 +1,9 @@
 //! A run that is what it says, and what becomes of it when a bit, a number or a file is not.
 
+mod foreign;
+
 use std::collections::BTreeSet;
 use std::fs;
-use std::io::{Cursor, Write as _};
 
 use ndarray::Array2;
 use serde_json::{Value, json};
@@ -262,27 +263,6 @@ fn scores_that_features_do_not_give_are_found() {
     let rounded = changed(&distance_times(1.0 + 1e-12));
     assert_eq!((rounded.state, rounded.problems.len()), (State::Sound, 0), "{rounded:?}");
     assert!(rounded.notes[0].contains("another processor"), "{rounded:?}");
-}
-
-/// A shape that nobody's memory holds, in a file of a few bytes whose hash is right.
-#[test]
-fn features_that_are_said_to_be_endless_are_a_problem_of_their_run_alone() {
-    let (place, sound) = (Place::new(), Place::new());
-    let path = place.run().file("features.npz");
-    let mut zip = zip::ZipWriter::new(Cursor::new(Vec::new()));
-    let stored = zip::write::SimpleFileOptions::default().compression_method(zip::CompressionMethod::Stored);
-    for name in ["train.npy", "test.npy"] {
-        zip.start_file(name, stored).unwrap();
-        zip.write_all(&crate::npy::header("<f4", "(4000000000, 1000)")).unwrap();
-    }
-    fs::write(&path, zip.finish().unwrap().into_inner()).unwrap();
-    let hashes = place.run().hashes(JUDGED).unwrap();
-    place.lie("eval.json", |document| document["artefacts"] = json!(hashes));
-    let found = verify(&[place.run(), sound.run()], &Ui::new(true, false));
-    let states = [State::Damaged, State::Sound];
-    assert_eq!([found[0].state, found[1].state], states, "{found:?}");
-    let problem = &found[0].problems[0];
-    assert!(problem.file == "features.npz" && problem.why.contains("4000000000 rows"), "{problem:?}");
 }
 
 #[test]
