@@ -143,7 +143,7 @@ impl<'a> Look<'a> {
             notes: Vec::new(),
         };
         let mut look = Self { folder, checked };
-        let unfinished = match folder.status() {
+        let unfinished = match folder.sound_status() {
             Ok(Some(Status::Done)) => None,
             Ok(Some(Status::Failed(why))) => Some(format!("its training failed: {why}")),
             Ok(Some(status)) => Some(format!("it is not trained to its end ({status})")),
