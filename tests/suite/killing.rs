@@ -1,7 +1,7 @@
 //! Processes that are killed at some moment of their work, and what they leave for a while.
 
 use std::fs::File;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Child;
 use std::time::{Duration, Instant};
 
@@ -10,9 +10,10 @@ use crate::pipeline::walk;
 /// Attempts after which whatever is to be killed is always faster.
 const TRIES: u32 = 60;
 
-/// Starts the `n`-th process, from 1, and kills it after `moment(n)` of `took`, until so many were killed while they ran. `ended`
-/// is called when one came to its end before: it checks what is there and clears it away. The moments come earlier from then
-/// on, for whatever became faster than it was when `took` was measured.
+/// Starts processes, counted from 1, and kills each after `moment(n)` of `took`, until so many were killed while they ran.
+///
+/// `ended` is called when one came to its end before: it checks what is there and clears it away. The moments come earlier
+/// from then on, for whatever became faster than it was when `took` was measured.
 pub fn kill(
     wanted: u32,
     took: Duration,
@@ -39,10 +40,10 @@ pub fn kill(
 
 /// Waits until nobody works on the runs below a folder: workers end a moment after a sweep that was killed.
 pub fn wait_until_left(runs: &Path) {
-    let is_lock = |path: &&std::path::PathBuf| {
+    let is_lock = |path: &&PathBuf| {
         path.ends_with("lock") || path.extension().is_some_and(|extension| extension == "lock")
     };
-    let is_free = |path: &std::path::PathBuf| File::open(path).is_ok_and(|file| file.try_lock().is_ok());
+    let is_free = |path: &PathBuf| File::open(path).is_ok_and(|file| file.try_lock().is_ok());
     let deadline = Instant::now() + Duration::from_secs(60);
     let mut free = 0;
     // Between two locks a worker holds none for a moment.
