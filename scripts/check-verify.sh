@@ -8,7 +8,7 @@
 set -eu
 flips=${1:-1000}
 here=$(cd "$(dirname "$0")/.." && pwd)
-program=${ASDBENCH:-$here/target/release/asdbench}
+program=$(realpath "${ASDBENCH:-$here/target/release/asdbench}")
 place=$(mktemp -d)
 trap 'rm -rf "$place"' EXIT
 if [ $# -ge 2 ]; then
@@ -20,7 +20,7 @@ else
 fi
 cd "$place"
 "$program" verify runs -q > /dev/null
-exec python3 - "$program" "$flips" <<'PYTHON'
+python3 - "$program" "$flips" <<'PYTHON'
 import json, pathlib, random, subprocess, sys
 
 program, flips = sys.argv[1], int(sys.argv[2])

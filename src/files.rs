@@ -52,7 +52,7 @@ impl Error {
 fn remedy(source: &io::Error) -> &'static str {
     match source.kind() {
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
-            "; free some space or choose another folder with --runs, then run the same command again"
+            "; free some space or choose another folder, then run the same command again"
         }
         io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
             "; choose a folder that you may write to"
@@ -278,17 +278,42 @@ pub fn sweep(folder: &Path, age: Duration) {
     }
 }
 
-/// The whole content of a text file.
+/// The whole content of a text file that this program writes.
 ///
 /// # Errors
-/// When it cannot be read or is not UTF-8.
+/// When it cannot be read, is no regular file or not UTF-8.
 pub fn read_text(path: &Path) -> Result<String, Error> {
     faults::before(Operation::Read, path)
+        .and_then(|()| regular(path))
         .and_then(|()| fs::read_to_string(path))
         .map_err(|e| Error::new("read", path, e))
 }
 
-/// The whole content of a file.
+/// The whole content of a file that this program writes. What somebody put in its place, a pipe or a device, is not waited for.
+///
+/// # Errors
+/// When it cannot be read or is no regular file.
+pub fn read_own(path: &Path) -> Result<Vec<u8>, Error> {
+    check_own(path)?;
+    read(path)
+}
+
+/// Whether a file that this program writes is there, and its reading comes to an end.
+///
+/// # Errors
+/// When it cannot be looked at or is no regular file.
+pub fn check_own(path: &Path) -> Result<(), Error> {
+    regular(path).map_err(|e| Error::new("read", path, e))
+}
+
+fn regular(path: &Path) -> io::Result<()> {
+    match fs::metadata(path)?.is_file() {
+        true => Ok(()),
+        false => Err(io::Error::other("it is not a regular file")),
+    }
+}
+
+/// The whole content of a file that a user names, which may be a pipe.
 ///
 /// # Errors
 /// When it cannot be read.
@@ -331,6 +356,8 @@ mod tests {
         });
         let message = failed.unwrap_err().to_string();
         assert!(message.contains("a.json") && message.contains("free some space"), "{message}");
+        // Not all that is written goes below a runs folder.
+        assert!(!message.contains("--runs"), "{message}");
         assert_eq!(fs::read(&path).unwrap(), b"old");
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
     }
@@ -417,6 +444,30 @@ mod tests {
         assert_eq!(read_text(&path).unwrap(), "one\ntwo\ntwo\n");
         remove_empty_folder(folder.path());
         assert!(path.exists());
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn what_is_no_regular_file_is_no_file_of_this_program() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("eval.json");
+        assert!(read_own(&path).unwrap_err().is_missing() && check_own(&path).unwrap_err().is_missing());
+        // Waits for a writer for ever; has no end.
+        let name = std::ffi::CString::new(path.to_str().unwrap()).unwrap();
+        // SAFETY: the name is a string that ends in zero and lives through the call.
+        assert_eq!(unsafe { libc::mkfifo(name.as_ptr(), 0o600) }, 0);
+        let endless = folder.path().join("scores.csv");
+        std::os::unix::fs::symlink("/dev/zero", &endless).unwrap();
+        for path in [&path, &endless, &folder.path().to_owned()] {
+            let refusals = [read_own(path).unwrap_err(), read_text(path).unwrap_err()];
+            for why in refusals.map(|error| error.to_string()) {
+                assert!(why.contains(path.to_str().unwrap()) && why.contains("not a regular file"), "{why}");
+            }
+        }
+        // Another name for a file is one.
+        write(&folder.path().join("a"), b"x", Durability::Cached).unwrap();
+        std::os::unix::fs::symlink("a", folder.path().join("b")).unwrap();
+        assert_eq!(read_own(&folder.path().join("b")).unwrap(), b"x");
     }
 
     #[cfg(unix)]

@@ -37,7 +37,7 @@ pub(super) fn remembered(
     let stamps = stamps(root, clips)?;
     let key = key(root, clips, &stamps);
     let path = memory.join(format!("{}.txt", &key[..32]));
-    match files::read(&path) {
+    match files::read_own(&path) {
         Ok(bytes) => match recall(&key, &bytes) {
             Some(known) => return Ok(known),
             None => tracing::warn!(
@@ -94,6 +94,7 @@ fn key(root: &Path, clips: &[Described<'_>], stamps: &[Stamp]) -> String {
 #[cfg(test)]
 mod tests {
     use std::cell::Cell;
+    use std::time::Instant;
 
     use super::*;
 
@@ -120,9 +121,13 @@ mod tests {
         let place = tempfile::tempdir().unwrap();
         let (root, memory) = (place.path(), place.path().join("memory"));
         let file = root.join("a.wav");
+        let written = Instant::now();
         std::fs::write(&file, "one").unwrap();
-        // Written a moment ago: whatever is asked is computed.
-        assert!(ask(root, &memory, 'a').1 && ask(root, &memory, 'b').1);
+        // Written a moment ago: whatever is asked is computed. On a busy machine the moment may have passed.
+        let first = [ask(root, &memory, 'a').1, ask(root, &memory, 'b').1];
+        let busy = written.elapsed() > Duration::from_secs(2);
+        assert!(busy || first == [true, true]);
+        let _ = std::fs::remove_dir_all(&memory);
         std::thread::sleep(SETTLED + Duration::from_millis(1100));
         assert_eq!(ask(root, &memory, 'a'), ("a".repeat(64), true));
         assert_eq!(ask(root, &memory, 'b'), ("a".repeat(64), false));

@@ -151,17 +151,30 @@ impl RunFolder {
     /// # Errors
     /// When the status cannot be read.
     pub fn status(&self) -> Result<Option<Status>, Error> {
+        match self.sound_status() {
+            Err(Error::Damaged { path, why }) => {
+                tracing::warn!("{} is damaged: {why}; the run counts as stopped", path.display());
+                Ok(Some(Status::Running))
+            }
+            known => known,
+        }
+    }
+
+    /// As [`RunFolder::status`], without a guess.
+    ///
+    /// # Errors
+    /// When the status cannot be read, and [`Error::Damaged`] where it is not to be made out.
+    pub fn sound_status(&self) -> Result<Option<Status>, Error> {
         let path = self.file("status");
-        let text = match files::read(&path) {
+        let text = match files::read_own(&path) {
             Ok(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
             Err(error) if error.is_missing() => return Ok(None),
             Err(error) => return Err(error.into()),
         };
-        let status = Status::parse(&text);
-        if status.is_none() {
-            tracing::warn!("{} is damaged: it says no status; the run counts as stopped", path.display());
+        match Status::parse(&text) {
+            Some(status) => Ok(Some(status)),
+            None => Err(Error::Damaged { path, why: "it says no status".to_owned() }),
         }
-        Ok(Some(status.unwrap_or(Status::Running)))
     }
 
     /// Say where the run stands.
@@ -234,7 +247,7 @@ impl RunFolder {
     /// When it cannot be read, is not what it should be or not what was written.
     pub fn read_json<T: DeserializeOwned>(&self, name: &str) -> Result<T, Error> {
         let path = self.file(name);
-        let bytes = files::read(&path)?;
+        let bytes = files::read_own(&path)?;
         let why = match seal::of(&bytes) {
             Seal::Broken => "its content does not match its checksum".to_owned(),
             Seal::Whole | Seal::Absent => match serde_json::from_slice(&bytes) {
@@ -250,7 +263,7 @@ impl RunFolder {
     /// # Errors
     /// When it cannot be read.
     pub fn seal(&self, name: &str) -> Result<Seal, Error> {
-        Ok(seal::of(&files::read(&self.file(name))?))
+        Ok(seal::of(&files::read_own(&self.file(name))?))
     }
 
     /// Write one of the run's JSON files, for people and programs: indented, numbers in full precision, with its seal.
@@ -284,6 +297,7 @@ mod tests {
         for damaged in [&b"eone\n"[..], b"", b"\xffdone\n"] {
             std::fs::write(run.file("status"), damaged).unwrap();
             assert_eq!(run.status().unwrap(), Some(Status::Running));
+            assert!(matches!(run.sound_status(), Err(Error::Damaged { .. })));
         }
     }
 

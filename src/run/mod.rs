@@ -26,6 +26,7 @@ mod names;
 pub use artefacts::{Hashes, JUDGED, TRAINED};
 pub use folder::{Lock, RunFolder, Status};
 pub use manifest::{GitState, InterferenceRecord, Manifest, PretrainedRecord, SkippedClip, Start};
+pub(crate) use names::is_single;
 
 use std::path::{Path, PathBuf};
 

@@ -18,7 +18,7 @@ impl Manifest {
 }
 
 /// Whether a name is one part of a path, and neither `.` nor `..`.
-fn is_single(name: &str) -> bool {
+pub(crate) fn is_single(name: &str) -> bool {
     let mut parts = Path::new(name).components();
     let single = matches!(parts.next(), Some(Component::Normal(part)) if part == name);
     single && parts.next().is_none() && !name.contains('\0')

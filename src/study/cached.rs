@@ -1,6 +1,7 @@
 //! What is kept of clips, and whether it is there.
 
 use std::path::Path;
+use std::time::SystemTime;
 
 use super::{Error, Recordings};
 use crate::config::{Experiment, Hears};
@@ -28,7 +29,7 @@ pub(super) fn logmels_request<'a>(
     }
 }
 
-/// Samples as an experiment hears them.
+/// Samples as an experiment hears them, of clips with a fingerprint of any age.
 pub(super) fn waves_request<'a>(
     cache: &'a Path,
     fingerprint: &'a str,
@@ -37,6 +38,7 @@ pub(super) fn waves_request<'a>(
     WavesRequest {
         cache,
         fingerprint,
+        known_since: SystemTime::UNIX_EPOCH,
         rate_hz: experiment.frontend.logmel.rate_hz,
         channel: experiment.data.channel,
         on_bad_clip: experiment.data.on_bad_clip,

@@ -4,6 +4,7 @@ use std::cell::{OnceCell, RefCell};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use super::Error;
 use super::cached::{LOGMELS, WAVES, logmels_request, waves_request};
@@ -56,7 +57,8 @@ pub struct Recordings<'a> {
     pub(super) ui: &'a Ui,
     /// Where fingerprints of clips at rest are remembered.
     memory: Option<PathBuf>,
-    fingerprints: RefCell<HashMap<String, String>>,
+    /// Each with the moment at which its computation began.
+    fingerprints: RefCell<HashMap<String, (String, SystemTime)>>,
     sounds: RefCell<HashMap<String, Arc<Sounds>>>,
 }
 
@@ -223,12 +225,20 @@ impl<'a> Recordings<'a> {
         of: &str,
         compute: impl FnOnce() -> Result<String, E>,
     ) -> Result<String, Error> {
-        if let Some(known) = self.fingerprints.borrow().get(of) {
+        if let Some((known, _)) = self.fingerprints.borrow().get(of) {
             return Ok(known.clone());
         }
+        let began = SystemTime::now();
         let fingerprint = compute().map_err(Into::into)?;
-        self.fingerprints.borrow_mut().insert(of.to_owned(), fingerprint.clone());
+        self.fingerprints.borrow_mut().insert(of.to_owned(), (fingerprint.clone(), began));
         Ok(fingerprint)
+    }
+
+    /// When the computation of a fingerprint began; long ago of one that was not computed here.
+    pub(super) fn known_since(&self, fingerprint: &str) -> SystemTime {
+        let known = self.fingerprints.borrow();
+        let began = known.values().filter(|(known, _)| known == fingerprint).map(|(_, began)| *began);
+        began.min().unwrap_or(SystemTime::UNIX_EPOCH)
     }
 
     /// What the experiment's family hears of some clips; `what` they are stands before the progress.
@@ -282,7 +292,8 @@ impl<'a> Recordings<'a> {
         what: &str,
     ) -> Result<Arc<Sounds>, Error> {
         let cache = &self.cache.join(WAVES);
-        let request = waves_request(cache, fingerprint, experiment);
+        let known_since = self.known_since(fingerprint);
+        let request = WavesRequest { known_since, ..waves_request(cache, fingerprint, experiment) };
         let WavesRequest { rate_hz, channel, on_bad_clip, .. } = request;
         let key = format!("{fingerprint} {rate_hz} Hz {channel:?} {on_bad_clip:?}");
         self.opened(key, &format!("{what} clips"), |progress| {

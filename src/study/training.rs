@@ -242,7 +242,7 @@ impl Trial {
     /// manifest says nothing of it.
     fn write_config(&self, _held: &Lock) -> Result<(), Error> {
         let (path, text) = (self.folder.file(CONFIG), self.experiment.to_toml());
-        let same = files::read(&path).is_ok_and(|bytes| bytes == text.as_bytes());
+        let same = files::read_own(&path).is_ok_and(|bytes| bytes == text.as_bytes());
         let hash = blake3::hash(text.as_bytes()).to_hex().to_string();
         let mut manifest = self.folder.manifest()?.filter(|manifest| !manifest.artefacts.is_empty());
         if let Some(manifest) = &mut manifest

@@ -109,6 +109,7 @@ mod tests {
             let request = WavesRequest {
                 cache: &place.path().join("cache"),
                 fingerprint,
+                known_since: std::time::SystemTime::now(),
                 rate_hz: 16_000,
                 channel: ChannelChoice::First,
                 on_bad_clip: OnBadClip::Error,

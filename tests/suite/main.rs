@@ -16,6 +16,7 @@ mod fuse;
 mod gpu;
 mod hostile;
 mod import;
+mod killing;
 mod leakage;
 mod memory;
 mod numbers;

@@ -6,6 +6,7 @@ use std::path::Path;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
+use crate::killing::{kill, send};
 use crate::program::{Bench, first_clip};
 
 /// What must be the same bytes whenever the same is trained and judged.
@@ -21,7 +22,7 @@ pub fn artefacts(runs: &Path) -> BTreeMap<&'static str, Vec<u8>> {
 }
 
 /// The weights alone: a run that was not judged yet has nothing else.
-fn assert_same_models(a: &BTreeMap<&'static str, Vec<u8>>, runs: &Path) {
+pub fn assert_same_models(a: &BTreeMap<&'static str, Vec<u8>>, runs: &Path) {
     let path = walk(runs).into_iter().find(|path| path.ends_with("model.safetensors")).expect("a model");
     assert!(fs::read(path).unwrap() == a["model.safetensors"], "model.safetensors differs after kills");
 }
@@ -133,24 +134,16 @@ fn a_killed_training_ends_with_the_same_bytes() {
     let config = crate::program::shipped("micro/ae.toml");
     let base =
         ["train", config.to_str().unwrap(), "--set", "data.root=data", "--device", "cpu", "--runs", "cut"];
-    let mut killed = 0;
-    for n in 0..20_u32 {
-        let mut child =
-            bench.command(&base).args(long).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-        // 20 moments in the first quarter of what a whole run takes, in no order that the run could follow; each
-        // resumes what the last one left.
-        std::thread::sleep(whole_took.mul_f64(f64::from(n * 7 % 20) / 80.0).max(Duration::from_millis(1)));
-        if child.try_wait().unwrap().is_none() {
-            killed += 1;
-            child.kill().unwrap();
-            child.wait().unwrap();
-        } else {
-            // Done in spite of the kills: once more from the beginning, for the kills that are left.
-            assert_same_models(&whole, &bench.path("cut"));
-            fs::remove_dir_all(bench.path("cut/autoencoder")).unwrap();
-        }
-    }
-    assert!(killed >= 8, "only {killed} of 20 were killed while they ran");
+    let begin =
+        |_| bench.command(&base).args(long).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    // Moments in the first quarter of what a whole run takes, in no order that the run could follow; each resumes what the
+    // last one left.
+    let moment = |n| f64::from(n * 7 % 20) / 80.0;
+    kill(12, whole_took, moment, begin, || {
+        // Done in spite of the kills: once more from the beginning, for the kills that are left.
+        assert_same_models(&whole, &bench.path("cut"));
+        fs::remove_dir_all(bench.path("cut/autoencoder")).unwrap();
+    });
     bench.train(&[&long[..], &["--runs", "cut"]].concat()).fine();
     bench.eval(&["cut"]).fine();
     assert_same(&whole, &artefacts(&bench.path("cut")), "after kills");
@@ -171,16 +164,15 @@ fn ctrl_c_checkpoints_and_the_same_command_goes_on() {
     let arguments = ["train", config.to_str().unwrap(), "--set", "data.root=data", "--device", "cpu"];
     let sizes = ["--set", "train.epochs=3000", "--set", "train.batch_size=16"];
     let mut child =
-        bench.command(&arguments).args(sizes).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+        bench.command(&arguments).args(sizes).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
     // The first epoch has begun when the metrics have a line.
-    let deadline = Instant::now() + Duration::from_secs(60);
+    let deadline = Instant::now() + Duration::from_secs(180);
     let metrics = || walk(&bench.path("runs")).into_iter().find(|path| path.ends_with("metrics.jsonl"));
     while metrics().is_none_or(|path| fs::metadata(path).map_or(0, |m| m.len()) == 0) {
-        assert!(Instant::now() < deadline, "no epoch in a minute");
+        assert!(Instant::now() < deadline, "no epoch in three minutes");
         std::thread::sleep(Duration::from_millis(5));
     }
-    let kill = std::process::Command::new("kill").args(["-INT", &child.id().to_string()]).status();
-    assert!(kill.unwrap().success());
+    send(libc::SIGINT, child.id());
     assert_eq!(child.wait().unwrap().code(), Some(130));
     let files = walk(&bench.path("runs"));
     assert!(files.iter().any(|path| path.ends_with("checkpoint/state.zip")), "{files:?}");

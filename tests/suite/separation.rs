@@ -4,13 +4,14 @@ use std::collections::HashMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use asdbench::audio::{ChannelChoice, SampleFormat, mix, read_wav, write_wav};
 use asdbench::metric::{SiSdr, si_sdr};
 use serde_json::Value;
 
-use crate::pipeline::{artefacts, assert_same, walk};
+use crate::killing::kill;
+use crate::pipeline::{artefacts, assert_same, assert_same_models, walk};
 use crate::program::{Answer, Bench, first_clip, shipped};
 
 /// The size of a test: mixtures of 0.4 s, frames of 4 ms.
@@ -206,22 +207,25 @@ fn killed_trainings_end_with_the_same_bytes_on_any_number_of_threads() {
     train(&bench, &long, &["--runs", "whole"]).fine();
     let took = started.elapsed();
     bench.eval(&["whole"]).fine();
-    let mut killed = 0;
-    for n in 1..=6_u32 {
+    let whole = artefacts(&bench.path("whole"));
+    let begin = |n: u32| {
         let mut command = command(&bench, &long, &["--runs", "cut"]);
         command.env("RAYON_NUM_THREADS", (1 + n % 3).to_string());
-        let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-        std::thread::sleep(took.mul_f64(f64::from(n * 5 % 7) / 20.0).max(Duration::from_millis(1)));
-        if child.try_wait().unwrap().is_none() {
-            killed += 1;
-            child.kill().unwrap();
-            child.wait().unwrap();
-        }
-    }
-    assert!(killed >= 3, "only {killed} of 6 were killed while they ran");
+        command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
+    };
+    kill(
+        5,
+        took,
+        |n| f64::from(n * 5 % 7) / 20.0,
+        begin,
+        || {
+            assert_same_models(&whole, &bench.path("cut"));
+            fs::remove_dir_all(bench.path("cut")).unwrap();
+        },
+    );
     train(&bench, &long, &["--runs", "cut"]).fine();
     bench.eval(&["cut"]).fine();
-    assert_same(&artefacts(&bench.path("whole")), &artefacts(&bench.path("cut")), "after kills");
+    assert_same(&whole, &artefacts(&bench.path("cut")), "after kills");
 }
 
 #[test]

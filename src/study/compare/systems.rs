@@ -123,6 +123,12 @@ fn of_run(run: &RunFolder, notes: &mut Vec<String>) -> Result<Part, Error> {
     if let Some(status) = run.status()?.filter(|status| *status != Status::Done) {
         return Err(unscored(&format!("it is not trained to its end ({status}); train it, then judge it")));
     }
+    // Whoever judges a run removes it first and writes it last: without it the other files are of no whole evaluation.
+    if !run.file("eval.json").exists() {
+        return Err(unscored(
+            "it has no eval.json: it is not judged to the end; judge it with `asdbench eval`",
+        ));
+    }
     let path = run.file("scores.csv");
     let bytes = match run.read_sound("scores.csv", &run.judged_hashes()?) {
         Ok(bytes) => bytes,

@@ -60,6 +60,8 @@ fn a_run(root: &Path, system: &str, machine: &str, seed: u64, noise: u32) -> Pat
         }
     }
     write(&folder.join("scores.csv"), text.as_bytes(), Durability::Cached).unwrap();
+    // As an evaluation of before there were hashes.
+    write(&folder.join("eval.json"), b"{}", Durability::Cached).unwrap();
     folder
 }
 
@@ -205,6 +207,18 @@ fn sides_that_do_not_pair_up_are_named() {
     let mut few = options();
     few.settings.resamples = 1;
     assert!(matches!(compare(&a, &a, &few), Err(Error::Bootstrap(_))));
+}
+
+#[test]
+fn scores_of_an_evaluation_that_was_not_finished_are_refused() {
+    let root = tempfile::tempdir().unwrap();
+    let [a, b] = ["a", "b"].map(|system| a_run(root.path(), system, "fan", 0, 3));
+    compare(&a, &b, &options()).unwrap();
+    std::fs::remove_file(b.join("eval.json")).unwrap();
+    for why in [refusal(&a, &b), refusal(&b, &a)] {
+        let named = why.contains(&*b.to_string_lossy()) && why.contains("not judged to the end");
+        assert!(named && why.contains("asdbench eval"), "{why}");
+    }
 }
 
 #[test]

@@ -287,3 +287,19 @@ fn a_family_that_mixes_nothing_has_no_interference() {
         assert_eq!(recordings.data_fingerprint("fan", &learnt, &experiment).unwrap(), own);
     });
 }
+
+#[test]
+fn a_fingerprint_is_as_old_as_the_beginning_of_its_computation() {
+    let place = Place::new(&["fan"]);
+    place.with(&place.config(), |recordings| {
+        let before = std::time::SystemTime::now();
+        let fingerprint = recordings.training_fingerprint("fan").unwrap();
+        let known_since = recordings.known_since(&fingerprint);
+        assert!(before <= known_since && known_since <= std::time::SystemTime::now());
+        // Asked again, it is no younger.
+        std::thread::sleep(std::time::Duration::from_millis(20));
+        recordings.training_fingerprint("fan").unwrap();
+        assert_eq!(recordings.known_since(&fingerprint), known_since);
+        assert_eq!(recordings.known_since("another"), std::time::SystemTime::UNIX_EPOCH);
+    });
+}

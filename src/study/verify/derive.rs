@@ -6,7 +6,6 @@
 use std::io::Cursor;
 
 use ndarray::{Array2, Axis};
-use ndarray_npy::NpzReader;
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -14,6 +13,7 @@ use super::differences::Differences;
 use super::scores::Scores;
 use crate::dataset::LabelledClip;
 use crate::official::{NormalScores, Threshold, Year};
+use crate::report::npz_matrix;
 use crate::run::{Manifest, RunFolder};
 use crate::score::{FittedScorer, ProbeClip, SectionAucs, TrainingFeatures, linear_probe, mahalanobis};
 use crate::study::Evaluation;
@@ -149,12 +149,10 @@ impl Files {
             folder.read_sound(name, &stated.artefacts).map_err(|error| (name, error.to_string()))
         };
         let table = |name| Scores::parse(&read(name)?, &manifest.machine).map_err(|why| (name, why));
-        let mut npz =
-            NpzReader::new(Cursor::new(read(FEATURES)?)).map_err(|error| (FEATURES, error.to_string()))?;
-        let mut matrix = |name: &str| {
-            let read: Result<Array2<f32>, _> = npz.by_name(name);
-            read.map(|matrix| matrix.mapv(f64::from))
-                .map_err(|error| (FEATURES, format!("its array `{name}`: {error}")))
+        let bytes = read(FEATURES)?;
+        let matrix = |name: &str| {
+            let matrix = npz_matrix(Cursor::new(&bytes), name).map_err(|why| (FEATURES, why))?;
+            Ok(matrix.mapv(f64::from))
         };
         let (train, test) = (matrix("train")?, matrix("test")?);
         let scores = table(SCORES)?;

@@ -16,7 +16,7 @@ use serde::Serialize;
 
 use super::Evaluation;
 use super::training::{CONFIG, MODEL, trained_hashes};
-use crate::run::{self, Hashes, JUDGED, Manifest, RunFolder, Status, TRAINED};
+use crate::run::{self, Hashes, JUDGED, Manifest, RunFolder, Status, TRAINED, is_single};
 use crate::seal::Seal;
 use crate::ui::Ui;
 use crate::{config, files};
@@ -113,6 +113,7 @@ impl Checkpoints {
     fn hash(&self, path: &str) -> Option<String> {
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let read = || {
+            files::check_own(Path::new(path)).ok()?;
             let mut hasher = blake3::Hasher::new();
             hasher.update_reader(std::fs::File::open(path).ok()?).ok()?;
             Some(hasher.finalize().to_hex().to_string())
@@ -142,7 +143,7 @@ impl<'a> Look<'a> {
             notes: Vec::new(),
         };
         let mut look = Self { folder, checked };
-        let unfinished = match folder.status() {
+        let unfinished = match folder.sound_status() {
             Ok(Some(Status::Done)) => None,
             Ok(Some(Status::Failed(why))) => Some(format!("its training failed: {why}")),
             Ok(Some(status)) => Some(format!("it is not trained to its end ({status})")),
@@ -202,8 +203,11 @@ impl<'a> Look<'a> {
     fn trained(&mut self, manifest: &Manifest, checkpoints: &Checkpoints) {
         let known = trained_hashes(manifest);
         let own = [MODEL].into_iter().filter(|_| manifest.pretrained.is_none());
-        for name in own.chain(TRAINED) {
+        for name in own.chain(TRAINED).filter(|name| *name != CONFIG) {
             self.compare(name, &known);
+        }
+        if self.compare(CONFIG, &known) {
+            self.configuration(manifest);
         }
         if let (Some(pretrained), Some(model)) = (&manifest.pretrained, &manifest.model) {
             let path = &pretrained.path;
@@ -213,6 +217,10 @@ impl<'a> Look<'a> {
                 None => self.note(format!("{path} cannot be read from here: the checkpoint is not checked")),
             }
         }
+    }
+
+    /// Whether the configuration is what was trained.
+    fn configuration(&mut self, manifest: &Manifest) {
         match config::load(&self.folder.file(CONFIG), &[]) {
             Ok(read) if read.experiment.training_hash() == manifest.config_hash => self.checked.numbers += 1,
             Ok(_) => {
@@ -227,7 +235,7 @@ impl<'a> Look<'a> {
 
     /// The files of the evaluation, and its numbers.
     fn judged(&mut self, manifest: &Manifest) {
-        let before = files::read(&self.folder.file("eval.json"));
+        let before = files::read_own(&self.folder.file("eval.json"));
         let evaluation = match (&before, self.folder.read_json::<Evaluation>("eval.json")) {
             (Err(error), _) if error.is_missing() => {
                 return self.stop(State::NotJudged, "judge it with `asdbench eval`".to_owned());
@@ -246,8 +254,13 @@ impl<'a> Look<'a> {
             self.problem("eval.json", "other weights were judged than the run has now", JUDGE_AGAIN);
         }
         let known = &evaluation.artefacts;
+        for name in known.keys().filter(|name| !is_single(name)) {
+            let why = format!("it has a hash of {name:?}, which is no file of the run");
+            self.problem("eval.json", &why, JUDGE_AGAIN);
+        }
         let expected = JUDGED[..2].iter().copied();
-        let further = known.keys().map(String::as_str).filter(|name| !JUDGED[..2].contains(name));
+        let further =
+            known.keys().map(String::as_str).filter(|name| is_single(name) && !JUDGED[..2].contains(name));
         let files: Vec<&str> = expected.chain(further).collect();
         let damaged = files.into_iter().filter(|name| !self.compare(name, known)).count();
         // Numbers of a file that is not what it was would only say so again.
@@ -263,7 +276,7 @@ impl<'a> Look<'a> {
                 Err((file, why)) => self.problem(file, &why, JUDGE_AGAIN),
             }
         }
-        let judged_anew = || match (&before, files::read(&self.folder.file("eval.json"))) {
+        let judged_anew = || match (&before, files::read_own(&self.folder.file("eval.json"))) {
             (Ok(before), Ok(now)) => *before != now,
             _ => true,
         };
@@ -275,12 +288,9 @@ impl<'a> Look<'a> {
 
     /// Whether a file is there and what it was, as far as that is known.
     fn compare(&mut self, name: &str, known: &Hashes) -> bool {
-        match self.folder.check(name, known) {
+        let is_there = files::check_own(&self.folder.file(name)).map_err(run::Error::from);
+        match is_there.and_then(|()| self.folder.check(name, known)) {
             Ok(()) if known.contains_key(name) => self.checked.files += 1,
-            Ok(()) if !self.folder.file(name).exists() => {
-                self.problem(name, "it is gone", remedy(name));
-                return false;
-            }
             Ok(()) => self.unhashed(format!("{name} has no hash: it was written before there were any")),
             Err(run::Error::File(error)) if error.is_missing() => {
                 self.problem(name, "it is gone", remedy(name));

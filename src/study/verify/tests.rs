@@ -1,5 +1,7 @@
 //! A run that is what it says, and what becomes of it when a bit, a number or a file is not.
 
+mod foreign;
+
 use std::collections::BTreeSet;
 use std::fs;
 
@@ -300,6 +302,13 @@ fn where_a_run_stands_is_no_damage() {
         let found = place.verify();
         assert!(found.state == State::Unfinished && found.notes[0].contains(word), "{found:?}");
     }
+    // One that nobody wrote is damage; what is beside it is looked at all the same.
+    fs::write(place.run().file("status"), "donf\n").unwrap();
+    let found = place.verify();
+    assert_eq!((found.state, found.problems.len(), found.files), (State::Damaged, 1, 7), "{found:?}");
+    let problem = &found.problems[0];
+    assert!(problem.file == "status" && problem.remedy.contains("trains it again"), "{problem:?}");
+    place.run().set_status(&Status::Running).unwrap();
     fs::remove_file(place.run().file("manifest.json")).unwrap();
     assert_eq!(place.verify().state, State::Unfinished);
     place.run().set_status(&Status::Done).unwrap();

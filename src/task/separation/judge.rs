@@ -253,6 +253,7 @@ mod tests {
         let request = WavesRequest {
             cache: &folder.path().join("cache"),
             fingerprint: &sounds.fingerprint().unwrap(),
+            known_since: std::time::SystemTime::now(),
             rate_hz: 16_000,
             channel: ChannelChoice::First,
             on_bad_clip: OnBadClip::Error,

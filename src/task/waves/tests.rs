@@ -48,6 +48,7 @@ impl Place {
         let request = WavesRequest {
             cache: &self.folder.path().join("cache"),
             fingerprint: &fingerprint,
+            known_since: SystemTime::now(),
             rate_hz,
             channel,
             on_bad_clip,
@@ -325,6 +326,7 @@ fn clips_that_change_while_they_are_checked_are_an_error() {
     let request = WavesRequest {
         cache: &place.folder.path().join("cache"),
         fingerprint: &clips.fingerprint().unwrap(),
+        known_since: SystemTime::now(),
         rate_hz: 16_000,
         channel: ChannelChoice::First,
         on_bad_clip: OnBadClip::Error,
@@ -333,6 +335,37 @@ fn clips_that_change_while_they_are_checked_are_an_error() {
     let error = Waves::open(&Source::from(&clips), &request).unwrap_err();
     assert!(error.to_string().contains("the clips of machine `pump` changed while"), "{error}");
     assert_eq!(place.entries(), 0);
+}
+
+#[test]
+fn a_clip_that_changed_since_its_fingerprint_was_known_is_an_error_however_long_that_is() {
+    let place = Place::new();
+    place.opened();
+    let root = Some(place.folder.path().join("data"));
+    let clips =
+        dataset::index(&DataConfig { root, ..DataConfig::default() }).unwrap().training("pump").unwrap();
+    let (cache, fingerprint) = (place.folder.path().join("cache"), clips.fingerprint().unwrap());
+    // Of the same length, so that the entry fits it.
+    place.write(2, &tone(1_000, 5), 16_000);
+    let open = |known_since| {
+        let request = WavesRequest {
+            cache: &cache,
+            fingerprint: &fingerprint,
+            known_since,
+            rate_hz: 16_000,
+            channel: ChannelChoice::First,
+            on_bad_clip: OnBadClip::Error,
+            progress: &|_, _| {},
+        };
+        Waves::open(&Source::from(&clips), &request)
+    };
+    let now = SystemTime::now();
+    for known_since in [now, now - 24 * RECENT, SystemTime::UNIX_EPOCH] {
+        let error = open(known_since).unwrap_err().to_string();
+        assert!(error.contains("the clips of machine `pump` changed while"), "{error}");
+    }
+    // One of later than the clips' last change, by any clock, is theirs: nothing is hashed.
+    open(now + 2 * RECENT).unwrap();
 }
 
 #[test]

@@ -123,6 +123,29 @@ fn a_plan_is_followed_only_where_it_is_allowed_and_is_said() {
     assert_eq!(fs::read_to_string(bench.path("ops.txt")).unwrap(), steps);
 }
 
+/// A power cut takes what was not flushed, and of a training that is done there is no checkpoint to go on from.
+#[test]
+fn the_last_epoch_is_on_the_disk_before_the_weights_are() {
+    let bench = Bench::with_fan();
+    fs::write(bench.path(".asdbench-faults"), "").unwrap();
+    let config = crate::program::shipped("micro/ae.toml");
+    let train = ["train", config.to_str().unwrap(), "--set", "data.root=data", "--device", "cpu", "-q"];
+    let output =
+        bench.command(&train).env("ASDBENCH_FAULTS", "full:1000000000000,log:ops.txt").output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let steps = fs::read_to_string(bench.path("ops.txt")).unwrap();
+    let last = |kind: &str, file: &str| {
+        let is_it = |line: &str| {
+            let fields: Vec<&str> = line.split('\t').collect();
+            fields[1] == kind && fields[4].ends_with(file)
+        };
+        let lines: Vec<&str> = steps.lines().collect();
+        lines.into_iter().rposition(is_it).unwrap_or_else(|| panic!("no {kind} of {file}:\n{steps}"))
+    };
+    let (written, flushed) = (last("write", "metrics.jsonl"), last("fsync", "metrics.jsonl"));
+    assert!(written < flushed && flushed < last("rename", "model.safetensors"), "{steps}");
+}
+
 #[test]
 fn the_same_stage_goes_through_the_same_operations() {
     let base = Base::new();

@@ -11,6 +11,7 @@ use std::time::{Duration, SystemTime};
 use super::draw::{Drawn, Fault};
 use super::same::{difference, leftovers, walk};
 use super::way::{Base, Ended, Scene, Stage, Step, end};
+use crate::killing::wait_until_left;
 
 /// SIGKILL.
 const KILLED: i32 = 9;
@@ -139,8 +140,16 @@ fn no_panic(ended: &Ended) -> Result<(), String> {
     }
 }
 
+/// Workers whose sweep was killed go too, a moment later.
+fn settle(stage: Stage, scene: &Scene) {
+    if stage == Stage::Sweep {
+        wait_until_left(&scene.path("runs"));
+    }
+}
+
 /// What a killed or failed process leaves is whole: a result is there with all that belongs to it, or not at all.
 fn whole(base: &Base, stage: Stage, scene: &Scene) -> Result<(), String> {
+    settle(stage, scene);
     let (expected, found) = (base.results(stage.between().1), scene.results());
     let broken = |of: &dyn Fn(&Path) -> bool| {
         let there = |path: &Path| found.contains_key(path) && of(path);
@@ -164,10 +173,7 @@ fn whole(base: &Base, stage: Stage, scene: &Scene) -> Result<(), String> {
 /// The same command, undisturbed, after a while.
 fn again(base: &Base, stage: Stage, scene: &Scene, after: &str) -> Result<(), String> {
     let _ = fs::remove_file(scene.path("ops.txt"));
-    if stage == Stage::Sweep {
-        // Workers whose sweep was killed go too, a moment later.
-        std::thread::sleep(Duration::from_millis(500));
-    }
+    settle(stage, scene);
     for path in leftovers(&scene.path("")) {
         let file = File::options().append(true).open(&path);
         let aged = file.and_then(|file| file.set_modified(SystemTime::now() - LONG_AGO));

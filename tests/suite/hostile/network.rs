@@ -1,7 +1,7 @@
 //! Nothing is fetched from a network, ever: the program has no code for it, and works where there is none.
 
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Output};
 
 use crate::program::Bench;
 
@@ -38,34 +38,24 @@ const SPEAKING: [&str; 28] = [
     "websocket",
 ];
 
+/// `cargo tree` of what is linked into the program, a line for each library.
+fn tree(options: &[&str]) -> Output {
+    Command::new(env!("CARGO"))
+        .args(["tree", "--offline", "--locked", "--edges", "normal", "--prefix", "none", "--format", "{p}"])
+        .args(options)
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .output()
+        .expect("cargo started these tests")
+}
+
 /// With every feature and for every system. Build scripts are left out: they run on who builds, not on who uses.
 #[test]
 fn no_library_in_the_program_speaks_to_other_machines() {
-    let output = Command::new(env!("CARGO"))
-        .args(["tree", "--offline", "--locked", "--all-features", "--target", "all"])
-        .args(["--edges", "normal", "--prefix", "none", "--format", "{p}"])
-        .current_dir(env!("CARGO_MANIFEST_DIR"))
-        .output()
-        .expect("cargo started these tests");
-    let target_all = output.status.success();
-    let output = match target_all {
+    let output = tree(&["--all-features", "--target", "all"]);
+    let output = match output.status.success() {
         true => output,
-        // Libraries of other systems may never have been fetched here; those of this one have.
-        false => Command::new(env!("CARGO"))
-            .args([
-                "tree",
-                "--offline",
-                "--locked",
-                "--edges",
-                "normal",
-                "--prefix",
-                "none",
-                "--format",
-                "{p}",
-            ])
-            .current_dir(env!("CARGO_MANIFEST_DIR"))
-            .output()
-            .expect("cargo started these tests"),
+        // Libraries of other systems and features may never have been fetched here; those of this build have.
+        false => tree(if cfg!(feature = "wgpu") { &[] } else { &["--no-default-features"] }),
     };
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let tree = String::from_utf8(output.stdout).expect("names are UTF-8");

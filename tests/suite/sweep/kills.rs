@@ -4,7 +4,8 @@ use std::fs;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use super::{TRIALS, assert_same, begin, children, results, runs_of, send, study, sweep, tables, wait_until};
+use super::{TRIALS, assert_same, begin, children, results, runs_of, study, sweep, tables, wait_until};
+use crate::killing::{kill, send, wait_until_left};
 use crate::pipeline::walk;
 
 #[test]
@@ -14,35 +15,29 @@ fn five_kills_change_no_byte_of_the_results() {
     sweep(&bench, "whole", &["--jobs", "2"]).fine();
     let took = started.elapsed();
 
-    let mut killed = 0;
-    for n in 0..30_u32 {
-        if killed == 5 {
-            break;
-        }
-        let mut child = begin(&bench, "cut", &["--jobs", "2"]);
-        // Moments in the first half of a whole sweep, in no order that one could follow.
-        std::thread::sleep(took.mul_f64(f64::from(1 + n * 7 % 10) / 20.0).max(Duration::from_millis(20)));
-        if child.try_wait().unwrap().is_none() {
-            child.kill().unwrap();
-            killed += 1;
-        }
-        child.wait().unwrap();
-        if killed < 5
-            && results(&bench.path("cut")).keys().filter(|path| path.ends_with("eval.json")).count() == TRIALS
-        {
+    // Moments in the first half of a whole sweep, in no order that one could follow.
+    let moment = |n| f64::from(1 + n * 7 % 10) / 20.0;
+    kill(
+        5,
+        took,
+        moment,
+        |_| begin(&bench, "cut", &["--jobs", "2"]),
+        || {
             // Done in spite of the kills: once more, for the kills that are left. The last workers go first.
-            std::thread::sleep(Duration::from_millis(500));
+            wait_until_left(&bench.path("cut"));
             assert_same(&results(&bench.path("whole")), &results(&bench.path("cut")), "after kills");
             fs::remove_dir_all(bench.path("cut")).unwrap();
-        }
-    }
-    assert_eq!(killed, 5, "a sweep of {took:?} was too fast");
+        },
+    );
+    wait_until_left(&bench.path("cut"));
     sweep(&bench, "cut", &["--jobs", "2"]).fine();
     assert_same(&results(&bench.path("whole")), &results(&bench.path("cut")), "after five kills");
     assert_eq!(tables(&bench, "whole"), tables(&bench, "cut"));
-    // In the cache, which all share, what was being written stays for an hour: it may be another's.
+    // In what sweeps share, the cache and their plans, what was being written stays for an hour: it may be another's.
     let half = |path: &&PathBuf| path.to_string_lossy().contains(".writing-");
-    let own = |path: &&PathBuf| !path.components().any(|part| part.as_os_str() == ".cache");
+    let shared = [".cache", ".studies"];
+    let own =
+        |path: &&PathBuf| !path.components().any(|part| shared.iter().any(|name| part.as_os_str() == *name));
     let all = walk(&bench.path("cut"));
     let left: Vec<_> = all.iter().filter(own).filter(half).collect();
     assert!(left.is_empty(), "{left:?}");
@@ -69,16 +64,18 @@ fn a_killed_parent_leaves_nobody_behind() {
     };
     let since = Instant::now();
     wait_until("the end of all workers", || !workers.iter().any(alive));
-    assert!(since.elapsed() < Duration::from_secs(5), "{:?}", since.elapsed());
+    assert!(since.elapsed() < Duration::from_secs(30), "{:?}", since.elapsed());
 }
 
 #[cfg(target_os = "linux")]
 #[test]
 fn a_killed_worker_costs_its_trial_alone() {
     let bench = study();
-    sweep(&bench, "whole", &[]).fine();
+    // Long enough that whoever saw two epochs of a training strikes that one.
+    let long = ["--jobs", "1", "--set", "train.epochs=80"];
+    sweep(&bench, "whole", &long).fine();
     let child = bench
-        .command(&super::arguments("cut", &["--jobs", "1"]))
+        .command(&super::arguments("cut", &long))
         .stdout(std::process::Stdio::piped())
         .stderr(std::process::Stdio::piped())
         .spawn()
@@ -89,7 +86,7 @@ fn a_killed_worker_costs_its_trial_alone() {
         worker = children(child.id()).first().copied();
         metrics().is_some_and(|path| fs::read_to_string(path).is_ok_and(|text| text.lines().count() >= 2))
     });
-    send("-KILL", worker.unwrap());
+    send(libc::SIGKILL, worker.unwrap());
     let output = child.wait_with_output().unwrap();
     let err = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(6), "{err}");
@@ -104,7 +101,7 @@ fn a_killed_worker_costs_its_trial_alone() {
     let run = bench.path(failed[0]["path"].as_str().unwrap());
     assert!(fs::read_to_string(run.join("status")).unwrap().starts_with("failed\n"));
 
-    let again = sweep(&bench, "cut", &[]).fine();
+    let again = sweep(&bench, "cut", &long).fine();
     assert!(again.err.contains("1 begun"), "{}", again.err);
     assert_same(&results(&bench.path("whole")), &results(&bench.path("cut")), "after a worker's death");
     assert!(!bench.path(failed[0]["log"].as_str().unwrap()).exists(), "the log of a failure that is over");
@@ -120,7 +117,7 @@ fn ctrl_c_writes_checkpoints_and_the_same_command_goes_on() {
     wait_until("an epoch of two trainings", || {
         metrics().filter(|path| fs::metadata(path).is_ok_and(|file| file.len() > 0)).count() == 2
     });
-    send("-INT", child.id());
+    send(libc::SIGINT, child.id());
     assert_eq!(child.wait().unwrap().code(), Some(130));
     let statuses: Vec<String> = walk(&bench.path("runs"))
         .into_iter()
@@ -149,6 +146,6 @@ fn workers_are_out_of_a_terminals_reach() {
         worker.is_some_and(|worker| group(worker) == Some(worker))
     });
     assert_ne!(group(child.id()), group(worker.unwrap()));
-    send("-INT", child.id());
+    send(libc::SIGINT, child.id());
     assert_eq!(child.wait().unwrap().code(), Some(130));
 }
