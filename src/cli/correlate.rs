@@ -11,6 +11,7 @@ use serde_json::json;
 
 use super::{Context, Failure};
 use crate::config::{self, ProtocolConfig};
+use crate::printable;
 use crate::report::{self, Align, Cell, Format, Table};
 use crate::stats::Settings;
 use crate::study::protocol::{self, Curves, Stages};
@@ -159,7 +160,7 @@ fn print(judged: &[Judged], config: &ProtocolConfig, context: &Context) -> Resul
         }
         writeln!(out, "\nEach configuration's numbers are means over\n")?;
         for family in &families {
-            writeln!(out, "{}: {}", family.family, family.averaging)?;
+            writeln!(out, "{}: {}", printable::line(&family.family), family.averaging)?;
         }
         let machines = machines(&families);
         if !machines.is_empty() {
