@@ -116,7 +116,7 @@ pub fn gather(sources: &[PathBuf]) -> Result<Gathered, study::Error> {
     }
     check(&gathered.rows)?;
     let folders: Vec<&Path> = sources.iter().map(PathBuf::as_path).filter(|source| source.is_dir()).collect();
-    let (planned, missing) = against_plans(&folders, &known.seen, &gathered.rows, &gathered.left_out)?;
+    let (planned, missing) = against_plans(&folders, &known.seen, &gathered.rows, &mut gathered.left_out)?;
     gathered.planned = planned;
     gathered.left_out.extend(missing);
     let mixed = mixed_units(&gathered.rows);
