@@ -14,6 +14,7 @@ use crate::config::{self, ProtocolConfig};
 use crate::printable;
 use crate::report::{self, Align, Cell, Format, Table};
 use crate::stats::Settings;
+use crate::study::plan::agreed;
 use crate::study::protocol::{self, Curves, Stages};
 use crate::study::{self as work, Coefficient, Correlation, Detection, Error, Gathered};
 
@@ -104,17 +105,14 @@ pub fn run(args: &CorrelateArgs, context: &Context) -> Result<(), Failure> {
     }
 }
 
-/// The thresholds of the sweep that made the runs.
+/// The thresholds of the sweeps that made the runs.
 fn planned(gathered: &Gathered, context: &Context) -> ProtocolConfig {
-    let Some(first) = gathered.planned.first() else { return ProtocolConfig::default() };
-    if let Some(other) = gathered.planned.iter().find(|other| other.protocol != first.protocol) {
-        context.ui.warn(&format!(
-            "the studies `{}` and `{}` differ in [protocol]: the defaults are taken; name a study file with --config",
-            first.name, other.name
-        ));
-        return ProtocolConfig::default();
+    let studies = gathered.planned.iter().map(|study| (study.name.as_str(), &study.protocol));
+    let (protocol, remark) = agreed(studies);
+    if let Some(remark) = remark {
+        context.ui.warn(&remark);
     }
-    first.protocol.clone()
+    protocol
 }
 
 /// What is not there, and what does not compare.

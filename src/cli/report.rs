@@ -36,11 +36,7 @@ pub struct ReportArgs {
 
 /// Write the report and say where it is.
 pub fn run(args: &ReportArgs, context: &Context) -> Result<(), Failure> {
-    let protocol = match (&args.config, args.sets.as_slice()) {
-        (Some(path), sets) => Some(config::load_protocol(path, sets)?),
-        (None, []) => None,
-        (None, sets) => Some(overview::protocol(&args.runs)?.with_sets(sets)?),
-    };
+    let protocol = args.config.as_ref().map(|path| config::load_protocol(path, &args.sets)).transpose()?;
     // The same pictures everywhere; one clip a family is soon computed.
     let device = (!args.no_examples).then(|| device::open(DeviceChoice::Cpu)).transpose()?;
     let written = overview::report(&ReportRequest {
@@ -48,6 +44,7 @@ pub fn run(args: &ReportArgs, context: &Context) -> Result<(), Failure> {
         output: &args.output,
         title: args.title.as_deref(),
         protocol: protocol.as_ref(),
+        thresholds: &args.sets,
         device: device.as_ref(),
         ui: &context.ui,
     })?;

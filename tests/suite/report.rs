@@ -268,3 +268,32 @@ fn a_report_needs_runs_and_a_folder() {
     set("protocol.significance=0.2").fine();
     assert_eq!(json_of(&bench.path("out/report.json"))["protocol"]["significance"], 0.2);
 }
+
+#[test]
+fn thresholds_are_those_that_the_sweeps_agree_on() {
+    let (bench, _) = judged();
+    fs::create_dir_all(bench.path("runs/.studies")).unwrap();
+    let plan = |name: &str, significance: f64| {
+        let plan =
+            json!({ "schema": 1, "name": name, "trials": [], "protocol": { "significance": significance } });
+        fs::write(bench.path(&format!("runs/.studies/{name}.json")), plan.to_string()).unwrap();
+    };
+    let report = |options: &[&str]| {
+        let answer = bench.run(&[&["report", "runs", "-o", "out", "--no-examples"], options].concat()).fine();
+        (json_of(&bench.path("out/report.json"))["protocol"]["significance"].as_f64().unwrap(), answer.err)
+    };
+    plan("a", 0.2);
+    let (significance, said) = report(&[]);
+    assert_eq!(significance, 0.2);
+    // A plan that has none of the results: they count, and the page begins with saying so.
+    assert!(said.contains("4 results of autoencoder are of configurations that no sweep planned"), "{said}");
+    plan("b", 0.3);
+    for (options, expected) in [(&[][..], 0.05), (&["--set", "protocol.significance=0.1"], 0.1)] {
+        let (significance, said) = report(options);
+        assert!(significance == expected && said.contains("`a` and `b` differ in [protocol]"), "{said}");
+    }
+    // What cannot be read is no reason to make no page, whatever else is asked for.
+    fs::write(bench.path("runs/.studies/b.json"), "{").unwrap();
+    let (significance, said) = report(&["--set", "protocol.significance=0.1"]);
+    assert!(significance == 0.1 && said.contains("b.json is damaged"), "{said}");
+}

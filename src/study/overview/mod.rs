@@ -2,6 +2,7 @@
 //!
 //! Times are left out, so that the same results give the same bytes whenever and however often they were interrupted.
 
+mod counts;
 mod detectors;
 mod figures;
 mod scan;
@@ -16,9 +17,10 @@ use std::path::Path;
 
 use serde::Serialize;
 
+pub use counts::{Counts, State};
 pub use detectors::{DetectorMeans, DetectorRow};
 pub use figures::FigureNote;
-pub use scan::{Counts, LeftOut, State};
+pub use scan::LeftOut;
 pub use settings::{Provenance, Setting, Settings, Varied};
 pub use shown::Shown;
 pub use words::{Caveat, Finding};
@@ -342,25 +344,6 @@ fn families(scan: &Scan, rows: &[ResultRow], protocol: &ProtocolConfig) -> Resul
         }
     };
     Ok(correlate_by(rows, protocol).into_iter().map(family).collect())
-}
-
-/// Thresholds that the sweeps of a folder planned; the defaults where there is none.
-///
-/// # Errors
-/// When a plan cannot be read.
-pub fn protocol(runs: &Path) -> Result<ProtocolConfig, Error> {
-    Ok(Plan::read_all(runs)?.into_iter().next().map_or_else(ProtocolConfig::default, |plan| plan.protocol))
-}
-
-/// Thresholds that a folder's plans agree on; the defaults where there is no plan. The remark says where plans differ.
-fn planned_protocol(scan: &Scan) -> (ProtocolConfig, Option<String>) {
-    let mut protocols = scan.plans.iter().map(|plan| &plan.protocol);
-    let Some(first) = protocols.next() else { return (ProtocolConfig::default(), None) };
-    let remark = (!protocols.all(|other| other == first)).then(|| {
-        let name = &scan.plans[0].name;
-        format!("the sweeps of this folder have different protocol thresholds; those of `{name}` are used: choose with --config")
-    });
-    (first.clone(), remark)
 }
 
 /// Families that have no result in the study's order: those that it prints first.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::scan::State;
+use super::counts::State;
 use super::{Family, Overview};
 use crate::report::page::{NamedTable, slug};
 use crate::report::{Align, Cell, Table};

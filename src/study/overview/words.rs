@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
-use super::scan::{Judged, State};
+use super::counts::State;
+use super::scan::Judged;
 use super::settings::is_synthetic;
 use super::{Family, Overview};
 use crate::stats;

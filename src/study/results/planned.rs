@@ -9,7 +9,7 @@ use super::{LeftOut, ResultRow, Standing};
 use crate::config::ProtocolConfig;
 use crate::study;
 use crate::study::correlation::NOTHING_DRAWN;
-use crate::study::plan::{Plan, PlannedTrial};
+use crate::study::plan::{self, Plan, PlannedTrial};
 
 /// A sweep's plan, and how far it has come.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -84,6 +84,16 @@ impl PlannedFamily {
     }
 }
 
+/// Results beside what sweeps intend.
+pub(super) struct Against {
+    /// Each plan's standing.
+    pub planned: Vec<PlannedStudy>,
+    /// Planned trials that nobody has begun, or that failed before they had a folder.
+    pub missing: Vec<LeftOut>,
+    /// What is there and in no plan, for people.
+    pub warnings: Vec<String>,
+}
+
 /// What the plans of the runs folders of `sources` want of them: each plan's standing, its trials that nobody has begun, and
 /// what is there beside them, for people.
 ///
@@ -94,7 +104,7 @@ pub(super) fn against_plans(
     found: &HashSet<PathBuf>,
     rows: &[ResultRow],
     left_out: &mut [LeftOut],
-) -> Result<(Vec<PlannedStudy>, Vec<LeftOut>), study::Error> {
+) -> Result<Against, study::Error> {
     let sources: Vec<(&Path, PathBuf)> = sources.iter().map(|source| (*source, real(source))).collect();
     let mut roots: Vec<&Path> = sources.iter().flat_map(|(_, source)| source.ancestors().take(5)).collect();
     // runs/family/config/machine/seed-n
@@ -106,6 +116,7 @@ pub(super) fn against_plans(
         plans.extend(Plan::read_all(root)?.into_iter().map(|plan| (root, plan)));
     }
     not_judged_why(left_out, &plans);
+    let warnings = not_planned(rows, &plans);
     let there = There::of(rows, left_out);
     let (mut studies, mut missing): (Vec<PlannedStudy>, BTreeMap<PathBuf, LeftOut>) = Default::default();
     for (root, plan) in plans {
@@ -148,7 +159,7 @@ pub(super) fn against_plans(
             studies.push(PlannedStudy { name: plan.name, protocol: plan.protocol, families });
         }
     }
-    Ok((studies, missing.into_values().collect()))
+    Ok(Against { planned: studies, missing: missing.into_values().collect(), warnings })
 }
 
 /// What there is of trials, in whichever runs folder: shards of one sweep may have one each, and each has the whole plan.
@@ -189,6 +200,26 @@ fn not_judged_why(left_out: &mut [LeftOut], plans: &[(&Path, Plan)]) {
             }
         }
     }
+}
+
+/// Results of configurations that no plan of their own runs folder has, where it has one.
+fn not_planned(rows: &[ResultRow], plans: &[(&Path, Plan)]) -> Vec<String> {
+    // runs/family/config/machine/seed-n
+    let configuration = |run: &Path| run.ancestors().nth(2).map(Path::to_owned);
+    let mut planned: HashMap<&Path, HashSet<_>> = HashMap::new();
+    for (root, plan) in plans {
+        let configurations = plan.trials.iter().map(|trial| configuration(&root.join(&trial.path)));
+        planned.entry(root).or_default().extend(configurations);
+    }
+    let mut others: BTreeMap<&str, usize> = BTreeMap::new();
+    for row in rows.iter().filter(|row| row.origin.line.is_none()) {
+        let Some(run) = row.origin.path.parent().map(real) else { continue };
+        let known = run.ancestors().nth(4).and_then(|root| planned.get(root));
+        if known.is_some_and(|known| !known.contains(&configuration(&run))) {
+            *others.entry(&row.family).or_default() += 1;
+        }
+    }
+    plan::not_planned(others)
 }
 
 /// `family/config/machine/seed-n` of a run's folder.

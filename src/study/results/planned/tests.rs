@@ -188,3 +188,21 @@ fn without_a_sweep_nothing_is_planned() {
     let error = gather(&[folder.path().to_owned()]).unwrap_err().to_string();
     assert!(error.contains("x.json is damaged"), "{error}");
 }
+
+#[test]
+fn results_that_no_sweep_planned_are_counted_and_said() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path();
+    let planned = trial("ce", CONFIGS[0], 0);
+    let others = [trial("ce", CONFIGS[1], 0), trial("ce", CONFIGS[1], 1)];
+    run(root, &planned, None);
+    plan(root, "s", vec![planned]);
+    assert_eq!(gather(&[root.to_owned()]).unwrap().warnings, [""; 0]);
+    others.iter().for_each(|trial| run(root, trial, None));
+    let found = gather(&[root.to_owned()]).unwrap();
+    let words = "2 results of ce are of configurations that no sweep planned, and counted too";
+    assert_eq!((found.rows.len(), &found.warnings[..]), (3, &[words.to_owned()][..]));
+    // Where no sweep planned anything, nothing is beside a plan.
+    std::fs::remove_dir_all(root.join(".studies")).unwrap();
+    assert_eq!(gather(&[root.to_owned()]).unwrap().warnings, [""; 0]);
+}
