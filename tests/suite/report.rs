@@ -297,3 +297,27 @@ fn thresholds_are_those_that_the_sweeps_agree_on() {
     let (significance, said) = report(&["--set", "protocol.significance=0.1"]);
     assert!(significance == 0.1 && said.contains("b.json is damaged"), "{said}");
 }
+
+#[test]
+fn synthetic_recordings_are_said_to_be_wherever_they_are_now() {
+    let bench = Bench::with_fan();
+    bench.train(&["--set", "train.epochs=1"]).fine();
+    bench.eval(&["runs"]).fine();
+    let said = || {
+        let answer = bench.run(&["report", "runs", "-o", "out", "--no-examples"]).fine();
+        answer.err.contains("Synthetic machines: ")
+    };
+    assert!(said());
+    fs::rename(bench.path("data"), bench.path("moved")).unwrap();
+    assert!(said());
+    // A manifest of before it was noted: what is in the data's folder says it.
+    let manifest =
+        walk(&bench.path("runs")).into_iter().find(|path| path.ends_with("manifest.json")).unwrap();
+    let mut content = json_of(&manifest);
+    let keys = content.as_object_mut().unwrap();
+    assert_eq!((keys.remove("synthetic"), keys.remove("checksum").is_some()), (Some(true.into()), true));
+    fs::write(&manifest, content.to_string()).unwrap();
+    assert!(!said());
+    fs::rename(bench.path("moved"), bench.path("data")).unwrap();
+    assert!(said());
+}
