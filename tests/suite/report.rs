@@ -83,8 +83,9 @@ fn a_report_has_every_part_and_the_same_bytes_again() {
         assert_eq!(family[key], correlated["families"][0][key], "{key}");
     }
     assert_eq!(family["stages"], correlated["families"][0]["stages"]);
-    // Another folder, another time, another name of the runs' folder: the same bytes.
-    bench.run(&["report", "./runs/", "-o", "again/and/deeper", "-q"]).fine();
+    // Another folder, another time, another name of the runs' folder, the recordings elsewhere: the same bytes.
+    fs::rename(bench.path("data"), bench.path("moved")).unwrap();
+    bench.run(&["report", "./runs/", "-o", "again/and/deeper", "-q", "--set", "data.root=moved"]).fine();
     let again = files(&bench.path("again/and/deeper"));
     assert_eq!(first.keys().collect::<Vec<_>>(), again.keys().collect::<Vec<_>>());
     for (name, bytes) in &first {

@@ -38,6 +38,8 @@ pub struct ReportRequest<'a> {
     pub protocol: Option<&'a ProtocolConfig>,
     /// `--set protocol.x=value` arguments over those that the sweeps planned.
     pub thresholds: &'a [String],
+    /// `--set` arguments that say where the recordings are now: `data.root`, `data.interference`.
+    pub places: &'a [String],
     /// What reconstructs and separates examples; none leaves them out.
     pub device: Option<&'a OpenDevice>,
     /// Where progress and warnings go.
@@ -72,7 +74,7 @@ pub fn report(request: &ReportRequest<'_>) -> Result<Report, Error> {
         None => planned_protocol(&scan, ui).with_sets(request.thresholds)?,
     };
     let mut overview = gather(&scan, request.title.unwrap_or(TITLE), protocol)?;
-    let (drawn, missing) = figures::draw(&overview, &scan, request.device, ui);
+    let (drawn, missing) = figures::draw(&overview, &scan, request);
     overview.figures_missing = missing;
     overview.figures = drawn.iter().map(|one| one.note.clone()).collect();
     let tables = tables::tables(&overview);
