@@ -57,7 +57,7 @@ pub(super) fn summary(families: &[Family]) -> Vec<Finding> {
         (V::Misaligned, "A better proxy detects worse"),
         (V::Mixed, "Better by some measures, worse by others"),
         (V::NoEvidence, "No evidence either way"),
-        (V::CannotBeSignificant, "Too few configurations to tell"),
+        (V::CannotBeSignificant, "No outcome could have been significant"),
         (V::NotMeasurable, "Not measurable"),
     ]
     .into_iter()
