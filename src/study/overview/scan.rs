@@ -171,7 +171,7 @@ impl Scan {
                 let Some(run) = not_judged.get_mut(&trial.path) else { continue };
                 if let Some(why) = plan.failure(&self.runs, trial) {
                     run.state = State::Failed;
-                    run.why = format!("it is trained, and judging it failed: {}", below(&self.runs, &why));
+                    run.why = format!("it is trained and not judged (failed: {})", below(&self.runs, &why));
                 }
             }
         }
