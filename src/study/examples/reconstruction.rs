@@ -25,6 +25,9 @@ const JUDGED: &str = "eval.json";
 /// Windows that go through the network at once.
 const WINDOWS: usize = 4096;
 
+/// A clip and its log-mel.
+type HeardClip<'a> = (&'a LabelledClip, Array2<f32>);
+
 /// The first normal and the first anomalous test clip that can be read; the first of all where none has a label.
 ///
 /// # Errors
@@ -51,7 +54,7 @@ pub(super) fn examples(
     let net = weights::from_safetensors(fresh, bytes).map_err(failed)?;
 
     let clips = judged_clips(folder, experiment, machine)?;
-    let picture = |(clip, logmel): (&LabelledClip, Array2<f32>)| {
+    let picture = |(clip, logmel): HeardClip<'_>| {
         let found = reconstruct(&logmel, task.frames, scaler, |windows, width| {
             let count = windows.len() / width;
             let x = Tensor::<2>::from_data(TensorData::new(windows, [count, width]), &device.device);
@@ -111,7 +114,7 @@ fn chosen<'a>(
     clips: &'a EvaluationClips,
     on_bad_clip: OnBadClip,
     heard: impl Fn(&LabelledClip) -> Result<Array2<f32>, Error>,
-) -> Result<Vec<(&'a LabelledClip, Array2<f32>)>, Error> {
+) -> Result<Vec<HeardClip<'a>>, Error> {
     let first = |label: Option<bool>| {
         for clip in clips.clips.iter().filter(|clip| clip.anomalous == label) {
             match heard(clip) {
