@@ -34,6 +34,9 @@ def find(above):
 
 def flat(value, prefix=""):
     """Nested tables as one, with names of parts between slashes, by which TensorBoard groups: {"a": {"b": 1}} is {"a/b": 1}."""
+    if isinstance(value, list) and value and all(isinstance(entry, dict) and "name" in entry for entry in value):
+        # Such as other_proxies: each by its name.
+        value = {entry["name"]: {k: v for k, v in entry.items() if k != "name"} for entry in value}
     if not isinstance(value, dict):
         return {prefix: value}
     entries = {}

@@ -11,8 +11,10 @@ use serde_json::json;
 
 use super::{Context, Failure};
 use crate::config::{self, ProtocolConfig};
+use crate::printable;
 use crate::report::{self, Align, Cell, Format, Table};
 use crate::stats::Settings;
+use crate::study::plan::agreed;
 use crate::study::protocol::{self, Curves, Stages};
 use crate::study::{self as work, Coefficient, Correlation, Detection, Error, Gathered};
 
@@ -103,17 +105,14 @@ pub fn run(args: &CorrelateArgs, context: &Context) -> Result<(), Failure> {
     }
 }
 
-/// The thresholds of the sweep that made the runs.
+/// The thresholds of the sweeps that made the runs.
 fn planned(gathered: &Gathered, context: &Context) -> ProtocolConfig {
-    let Some(first) = gathered.planned.first() else { return ProtocolConfig::default() };
-    if let Some(other) = gathered.planned.iter().find(|other| other.protocol != first.protocol) {
-        context.ui.warn(&format!(
-            "the studies `{}` and `{}` differ in [protocol]: the defaults are taken; name a study file with --config",
-            first.name, other.name
-        ));
-        return ProtocolConfig::default();
+    let studies = gathered.planned.iter().map(|study| (study.name.as_str(), &study.protocol));
+    let (protocol, remark) = agreed(studies);
+    if let Some(remark) = remark {
+        context.ui.warn(&remark);
     }
-    first.protocol.clone()
+    protocol
 }
 
 /// What is not there, and what does not compare.
@@ -159,7 +158,7 @@ fn print(judged: &[Judged], config: &ProtocolConfig, context: &Context) -> Resul
         }
         writeln!(out, "\nEach configuration's numbers are means over\n")?;
         for family in &families {
-            writeln!(out, "{}: {}", family.family, family.averaging)?;
+            writeln!(out, "{}: {}", printable::line(&family.family), family.averaging)?;
         }
         let machines = machines(&families);
         if !machines.is_empty() {

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 
 use super::{Context, DeviceOption, Failure};
+use crate::config;
 use crate::device;
 use crate::report::{self, Align, Cell, Format, Table};
 use crate::run::RunFolder;
@@ -62,6 +63,8 @@ pub fn run(args: &EvalArgs, context: &Context) -> Result<(), Failure> {
     for folder in &folders {
         match judge.evaluate(folder) {
             Ok(one) => evaluated.push(one),
+            // One mistake, not one of every run.
+            Err(error) if is_of_arguments(&error, &args.sets, &folders) => return Err(error.into()),
             Err(error) => {
                 warn(folder.path(), &error, folders.len(), context);
                 failures.push((folder.path(), error));
@@ -72,6 +75,24 @@ pub fn run(args: &EvalArgs, context: &Context) -> Result<(), Failure> {
         print(&evaluated, &failures, context)?;
     }
     ended(failures, folders.len())
+}
+
+/// Whether the `--set` arguments are wrong for every run whose own configuration is fine: a setting that is not there, or one
+/// that was trained with.
+fn is_of_arguments(error: &Error, sets: &[String], folders: &[RunFolder]) -> bool {
+    let hash = |folder: &RunFolder, sets: &[String]| {
+        let loaded = config::load(&folder.file("config.toml"), sets).ok()?;
+        Some(loaded.experiment.training_hash())
+    };
+    let is_wrong = |folder: &RunFolder| {
+        let own = hash(folder, &[])?;
+        Some(hash(folder, sets) != Some(own))
+    };
+    if !matches!(error, Error::Config(_) | Error::ChangedTraining(_)) || sets.is_empty() {
+        return false;
+    }
+    let mut sound = folders.iter().filter_map(is_wrong).peekable();
+    sound.peek().is_some() && sound.all(|wrong| wrong)
 }
 
 /// Say at once that one of several failed.

@@ -26,7 +26,8 @@ pub struct ReportArgs {
     /// Study file whose [protocol] has the thresholds; those of the sweep's plan where not given
     #[arg(long, value_name = "STUDY")]
     config: Option<PathBuf>,
-    /// Change a threshold, such as protocol.significance=0.01
+    /// Change a threshold, such as protocol.significance=0.01, or say where the recordings are now: data.root=DIR,
+    /// data.interference=DIR
     #[arg(long = "set", value_name = "KEY=VALUE")]
     sets: Vec<String>,
     /// Leave out reconstructions and separated recordings, which need the data set
@@ -34,13 +35,14 @@ pub struct ReportArgs {
     no_examples: bool,
 }
 
+/// Settings that say where recordings are, and change nothing that was computed of them.
+const PLACES: [&str; 2] = ["data.root", "data.interference"];
+
 /// Write the report and say where it is.
 pub fn run(args: &ReportArgs, context: &Context) -> Result<(), Failure> {
-    let protocol = match (&args.config, args.sets.as_slice()) {
-        (Some(path), sets) => Some(config::load_protocol(path, sets)?),
-        (None, []) => None,
-        (None, sets) => Some(overview::protocol(&args.runs)?.with_sets(sets)?),
-    };
+    let place = |set: &String| set.split_once('=').is_some_and(|(key, _)| PLACES.contains(&key.trim()));
+    let (places, thresholds): (Vec<String>, Vec<String>) = args.sets.iter().cloned().partition(place);
+    let protocol = args.config.as_ref().map(|path| config::load_protocol(path, &thresholds)).transpose()?;
     // The same pictures everywhere; one clip a family is soon computed.
     let device = (!args.no_examples).then(|| device::open(DeviceChoice::Cpu)).transpose()?;
     let written = overview::report(&ReportRequest {
@@ -48,6 +50,8 @@ pub fn run(args: &ReportArgs, context: &Context) -> Result<(), Failure> {
         output: &args.output,
         title: args.title.as_deref(),
         protocol: protocol.as_ref(),
+        thresholds: &thresholds,
+        places: &places,
         device: device.as_ref(),
         ui: &context.ui,
     })?;

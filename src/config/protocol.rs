@@ -74,6 +74,17 @@ pub enum PValue {
     Bh,
 }
 
+impl PValue {
+    /// As tables name it.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Exact => "p",
+            Self::Holm => "Holm p",
+            Self::Bh => "BH p",
+        }
+    }
+}
+
 impl Default for ProtocolConfig {
     fn default() -> Self {
         Self {

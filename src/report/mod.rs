@@ -12,6 +12,7 @@ mod viridis;
 pub use cell::Cell;
 pub use npz::{NpzWriter, Spool, npz_matrix};
 pub use spectrogram::{Panel, spectrograms};
+pub(crate) use table::markdown_escape;
 pub use table::{Align, Table};
 
 use std::io::{self, Write};

@@ -128,7 +128,7 @@ impl Table {
 
 /// What has a meaning in Markdown or in the HTML that it may hold, with a backslash before it. A bracket is left alone but
 /// where it makes a link, as intervals are written in brackets; `_` within a word means nothing.
-fn markdown_escape(cell: &str) -> String {
+pub(crate) fn markdown_escape(cell: &str) -> String {
     let mut text = String::with_capacity(cell.len());
     let mut before = None;
     for character in printable::line(cell).chars() {

@@ -23,6 +23,9 @@ pub struct Manifest {
     pub config_hash: String,
     /// Fingerprint of the training clips, and of what they were mixed with.
     pub data_fingerprint: String,
+    /// Whether `asdbench synth` made the recordings; older manifests do not say it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub synthetic: Option<bool>,
     /// Machine type.
     pub machine: String,
     /// Machine types whose clips were learnt; of older manifests, which do not say it, the run's own.

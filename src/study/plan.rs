@@ -1,5 +1,6 @@
 //! What a sweep intends: `.studies/<name>.json` in the runs folder. Who reads results learns from it which trials are missing.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -94,7 +95,8 @@ impl Plan {
             Err(error) => return Err(files::Error::new("read", &folder, error).into()),
         };
         let mut paths: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();
-        paths.retain(|path| path.extension().is_some_and(|suffix| suffix == "json"));
+        // A study may be named `x.json`: then its logs' folder is too.
+        paths.retain(|path| path.extension().is_some_and(|suffix| suffix == "json") && path.is_file());
         paths.sort();
         let read = |path: &PathBuf| {
             let text = files::read_text(path)?;
@@ -102,5 +104,70 @@ impl Plan {
                 .map_err(|error| Error::DamagedPlan { path: path.clone(), why: error.to_string() })
         };
         paths.iter().map(read).collect()
+    }
+}
+
+/// The thresholds that studies agree on, each given with its name; the defaults where there is none and where they differ,
+/// which the remark says.
+pub fn agreed<'a>(
+    studies: impl IntoIterator<Item = (&'a str, &'a ProtocolConfig)>,
+) -> (ProtocolConfig, Option<String>) {
+    let mut studies = studies.into_iter();
+    let Some((name, first)) = studies.next() else { return (ProtocolConfig::default(), None) };
+    match studies.find(|(_, other)| *other != first) {
+        None => (first.clone(), None),
+        Some((other, _)) => {
+            let remark = format!(
+                "the studies `{name}` and `{other}` differ in [protocol]: the defaults are taken; name a study file with \
+                 --config"
+            );
+            (ProtocolConfig::default(), Some(remark))
+        }
+    }
+}
+
+/// What is said of the results of configurations that no plan of their runs folder has, counted by family. They are no
+/// mistake where somebody trained more than the sweep does, and one where the sweep was another before.
+pub(super) fn not_planned(results: BTreeMap<&str, usize>) -> Vec<String> {
+    let words = |(family, count): (&str, usize)| {
+        let (results, are) = if count == 1 { ("result", "is") } else { ("results", "are") };
+        format!(
+            "{count} {results} of {family} {are} of configurations that no sweep planned, and counted too"
+        )
+    };
+    results.into_iter().map(words).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn plan(name: &str, significance: f64) -> Plan {
+        let protocol = ProtocolConfig { significance, ..ProtocolConfig::default() };
+        Plan { schema: 1, name: name.into(), trials: Vec::new(), protocol }
+    }
+
+    #[test]
+    fn a_study_may_have_the_name_of_a_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let runs = folder.path();
+        plan("x.json", 0.05).write(runs).unwrap();
+        files::make_folder(&Plan::folder(runs, "x.json")).unwrap();
+        let names: Vec<String> = Plan::read_all(runs).unwrap().into_iter().map(|plan| plan.name).collect();
+        assert_eq!(names, ["x.json"]);
+    }
+
+    #[test]
+    fn thresholds_are_those_that_all_studies_have() {
+        let of = |plans: &[Plan]| {
+            let (protocol, remark) = agreed(plans.iter().map(|plan| (plan.name.as_str(), &plan.protocol)));
+            (protocol.significance, remark)
+        };
+        let default = ProtocolConfig::default().significance;
+        assert_eq!(of(&[]), (default, None));
+        assert_eq!(of(&[plan("a", 0.2), plan("b", 0.2)]), (0.2, None));
+        let (significance, remark) = of(&[plan("a", 0.2), plan("b", 0.2), plan("c", 0.3)]);
+        assert_eq!(significance, default);
+        assert!(remark.is_some_and(|remark| remark.contains("`a` and `c`")));
     }
 }

@@ -2,6 +2,7 @@
 
 use super::families::TaskData;
 use super::{Error, Recordings, Trial};
+use crate::dataset::synth;
 use crate::device::OpenDevice;
 use crate::run::{Hashes, InterferenceRecord, Manifest, PretrainedRecord, RunFolder, SkippedClip, Start};
 use crate::task::pretrained::Embedder;
@@ -22,6 +23,7 @@ pub(super) fn manifest(
         config: RunFolder::config_name(&trial.experiment),
         config_hash: trial.experiment.training_hash(),
         data_fingerprint: recordings.data_fingerprint(&trial.machine, &trial.learnt, &trial.experiment)?,
+        synthetic: Some(synth::made(recordings.index.root())),
         machine: trial.machine.clone(),
         learnt: trial.learnt.clone(),
         seed: trial.seed,

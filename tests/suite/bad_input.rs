@@ -192,6 +192,24 @@ fn eval_does_not_change_what_was_trained() {
         .refused(3, &["--set may change eval.*, data.root and data.interference"]);
     let swapped = bench.eval(&["runs", "--set", "eval.linear_probe.swap=true"]).fine().json();
     assert_eq!(swapped["runs"][0]["settings"]["linear_probe"]["swap"], true);
+
+    // One mistake of the command line, and not one of each run.
+    bench.train(&["--set", "train.seeds=[1, 2]"]).fine();
+    for (set, word) in [
+        ("train.epochs=4", "--set may change"),
+        ("eval.linear_probe.swop=true", "swop"),
+        ("train.batch_size=0", "batch_size"),
+    ] {
+        let answer = bench.eval(&["runs", "--set", set]);
+        answer.refused(3, &[word]);
+        assert!(!answer.err.contains(" failed: ") && answer.out.is_empty(), "{set}: {}", answer.err);
+    }
+    // A run with a configuration that cannot be read is that run's own mistake.
+    let runs = crate::pipeline::walk(&bench.path("runs"));
+    std::fs::write(runs.iter().find(|path| path.ends_with("config.toml")).unwrap(), "=").unwrap();
+    let answer = bench.eval(&["runs", "--set", "eval.linear_probe.swap=true"]);
+    answer.refused(6, &["1 of 3 runs failed"]);
+    assert_eq!(answer.json()["runs"].as_array().unwrap().len(), 2);
 }
 
 #[cfg(unix)]

@@ -83,8 +83,9 @@ fn a_report_has_every_part_and_the_same_bytes_again() {
         assert_eq!(family[key], correlated["families"][0][key], "{key}");
     }
     assert_eq!(family["stages"], correlated["families"][0]["stages"]);
-    // Another folder, another time, another name of the runs' folder: the same bytes.
-    bench.run(&["report", "./runs/", "-o", "again/and/deeper", "-q"]).fine();
+    // Another folder, another time, another name of the runs' folder, the recordings elsewhere: the same bytes.
+    fs::rename(bench.path("data"), bench.path("moved")).unwrap();
+    bench.run(&["report", "./runs/", "-o", "again/and/deeper", "-q", "--set", "data.root=moved"]).fine();
     let again = files(&bench.path("again/and/deeper"));
     assert_eq!(first.keys().collect::<Vec<_>>(), again.keys().collect::<Vec<_>>());
     for (name, bytes) in &first {
@@ -267,4 +268,57 @@ fn a_report_needs_runs_and_a_folder() {
     set("protocol.significance=2").refused(3, &["significance"]);
     set("protocol.significance=0.2").fine();
     assert_eq!(json_of(&bench.path("out/report.json"))["protocol"]["significance"], 0.2);
+}
+
+#[test]
+fn thresholds_are_those_that_the_sweeps_agree_on() {
+    let (bench, _) = judged();
+    fs::create_dir_all(bench.path("runs/.studies")).unwrap();
+    let plan = |name: &str, significance: f64| {
+        let plan =
+            json!({ "schema": 1, "name": name, "trials": [], "protocol": { "significance": significance } });
+        fs::write(bench.path(&format!("runs/.studies/{name}.json")), plan.to_string()).unwrap();
+    };
+    let report = |options: &[&str]| {
+        let answer = bench.run(&[&["report", "runs", "-o", "out", "--no-examples"], options].concat()).fine();
+        (json_of(&bench.path("out/report.json"))["protocol"]["significance"].as_f64().unwrap(), answer.err)
+    };
+    plan("a", 0.2);
+    let (significance, said) = report(&[]);
+    assert_eq!(significance, 0.2);
+    // A plan that has none of the results: they count, and the page begins with saying so.
+    assert!(said.contains("4 results of autoencoder are of configurations that no sweep planned"), "{said}");
+    plan("b", 0.3);
+    for (options, expected) in [(&[][..], 0.05), (&["--set", "protocol.significance=0.1"], 0.1)] {
+        let (significance, said) = report(options);
+        assert!(significance == expected && said.contains("`a` and `b` differ in [protocol]"), "{said}");
+    }
+    // What cannot be read is no reason to make no page, whatever else is asked for.
+    fs::write(bench.path("runs/.studies/b.json"), "{").unwrap();
+    let (significance, said) = report(&["--set", "protocol.significance=0.1"]);
+    assert!(significance == 0.1 && said.contains("b.json is damaged"), "{said}");
+}
+
+#[test]
+fn synthetic_recordings_are_said_to_be_wherever_they_are_now() {
+    let bench = Bench::with_fan();
+    bench.train(&["--set", "train.epochs=1"]).fine();
+    bench.eval(&["runs"]).fine();
+    let said = || {
+        let answer = bench.run(&["report", "runs", "-o", "out", "--no-examples"]).fine();
+        answer.err.contains("Synthetic machines: ")
+    };
+    assert!(said());
+    fs::rename(bench.path("data"), bench.path("moved")).unwrap();
+    assert!(said());
+    // A manifest of before it was noted: what is in the data's folder says it.
+    let manifest =
+        walk(&bench.path("runs")).into_iter().find(|path| path.ends_with("manifest.json")).unwrap();
+    let mut content = json_of(&manifest);
+    let keys = content.as_object_mut().unwrap();
+    assert_eq!((keys.remove("synthetic"), keys.remove("checksum").is_some()), (Some(true.into()), true));
+    fs::write(&manifest, content.to_string()).unwrap();
+    assert!(!said());
+    fs::rename(bench.path("moved"), bench.path("data")).unwrap();
+    assert!(said());
 }

@@ -4,6 +4,7 @@ use std::io::{self, Write};
 
 use super::Judged;
 use crate::cli::{Context, Failure};
+use crate::printable;
 use crate::report::{self, Align, Format, Table};
 use crate::study::protocol::Stages;
 
@@ -20,14 +21,14 @@ pub(super) fn print(judged: &[Judged], context: &Context) -> Result<(), Failure>
 pub(super) fn write(judged: &[Judged], out: &mut dyn Write) -> io::Result<()> {
     for (place, (family, stages)) in judged.iter().enumerate() {
         let gap = if place > 0 { "\n" } else { "" };
-        writeln!(out, "{gap}{}", family.family)?;
+        writeln!(out, "{gap}{}", printable::line(&family.family))?;
         for (stage, verdict, evidence) in parts(stages) {
             writeln!(out, "  {stage}: {verdict}")?;
             for sentence in evidence {
-                writeln!(out, "    {sentence}")?;
+                writeln!(out, "    {}", printable::line(sentence))?;
             }
         }
-        writeln!(out, "  verdict: {}", stages.verdict)?;
+        writeln!(out, "  verdict: {}", printable::line(&stages.verdict))?;
     }
     Ok(())
 }

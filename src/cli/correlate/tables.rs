@@ -1,7 +1,8 @@
 //! `asdbench correlate --tables`: Tables II-VI of one's own results, beside the study's.
 
 use crate::cli::{Context, Failure};
-use crate::report::{Align, Cell, Format, Table};
+use crate::printable;
+use crate::report::{Align, Cell, Format, Table, markdown_escape};
 use crate::study::{Detection, ResultConfiguration, ResultTable};
 
 /// Print all tables: one after the other for people and documents, in one piece as CSV.
@@ -13,13 +14,13 @@ pub(super) fn print(tables: &[ResultTable], context: &Context) -> Result<(), Fai
         }
         for (place, one) in tables.iter().enumerate() {
             let gap = if place > 0 { "\n" } else { "" };
+            // It may be a family's name: in a line break of it a comment of LaTeX would end.
             let (title, table) = (title(one), table(one));
+            let line = printable::line(&title);
             match context.format {
-                Format::Md => write!(out, "{gap}### {title}\n\n{}", table.markdown())?,
-                Format::Latex => write!(out, "{gap}% {title}\n{}", table.latex())?,
-                Format::Table | Format::Csv | Format::Json => {
-                    write!(out, "{gap}{title}\n\n{}", table.text())?
-                }
+                Format::Md => write!(out, "{gap}### {}\n\n{}", markdown_escape(&title), table.markdown())?,
+                Format::Latex => write!(out, "{gap}% {line}\n{}", table.latex())?,
+                Format::Table | Format::Csv | Format::Json => write!(out, "{gap}{line}\n\n{}", table.text())?,
             }
         }
         if context.format == Format::Table {

@@ -39,6 +39,8 @@ impl ArrayOptions {
 
 /// Write the script, and submit it where that is asked for.
 pub fn write(script: &Path, study: &Study, args: &SweepArgs, context: &Context) -> Result<(), Failure> {
+    // Each task would find it out for itself, days later.
+    sweep::check_names(study, &args.only).map_err(Error::from)?;
     let lost = |what: &str, e| Error::from(files::Error::new("find", Path::new(what), e));
     let folder = std::env::current_dir().map_err(|e| lost("the working folder", e))?;
     let program = std::env::current_exe().map_err(|e| lost("this program", e))?;

@@ -28,7 +28,7 @@ impl ProtocolConfig {
             let layer = set::parse_for(argument, settable(), &mut sources)?.layer;
             if let Some(other) = other_key(&layer) {
                 let message = format!("`{}` is no threshold of the protocol", other.0);
-                let help = "here --set takes protocol.* only, such as --set protocol.significance=0.01";
+                let help = "of a study's settings, --set takes protocol.* only, such as --set protocol.significance=0.01";
                 let problem = Problem::at(other.1, message).help(help);
                 return Err(Error::Invalid(vec![problem.diagnose(&layer, &sources)]));
             }

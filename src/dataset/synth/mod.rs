@@ -33,6 +33,11 @@ const SPEC_FILE: &str = "synth.json";
 /// The file that says which fault each anomalous test clip has, and how strong it is.
 const FAULT_FILE: &str = "faults.csv";
 
+/// Whether the data set in a folder is a synthetic one.
+pub fn made(root: &Path) -> bool {
+    root.join(SPEC_FILE).is_file()
+}
+
 /// How much to generate.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]

@@ -11,11 +11,18 @@ fn family(name: &str) -> Value {
         "rho": -0.123_456_789, "p": 0.012_345_678_9, "over_machines": { "low": -0.75, "high": 0.5 }
     });
     let stage = json!({ "verdict": "healthy", "evidence": [format!("see `{name}`")] });
+    let mut correlation = stage.clone();
+    // The verdict rests on an adjusted p, of which one is significant.
+    for (key, p) in
+        [("in_domain_lp", json!(0.2)), ("out_domain_lp", Value::Null), ("mahalanobis", json!(0.04))]
+    {
+        correlation[key] = json!({ "p": p });
+    }
     json!({
         "family": name, "label": name, "slug": slug(name), "n": 4, "proxy": name, "higher_is_better": false,
         "in_domain_lp": coefficient, "out_domain_lp": { "rho": null, "why": name }, "mahalanobis": coefficient,
         "printed": null,
-        "stages": { "health": stage, "representation": stage, "correlation": stage, "verdict": name },
+        "stages": { "health": stage, "representation": stage, "correlation": correlation, "verdict": name },
     })
 }
 
@@ -27,7 +34,7 @@ fn document(name: &str, families: &[Value]) -> Value {
         "left_out": [{ "path": name, "state": "failed", "why": name }],
         "caveats": [{ "title": name, "text": name, "grave": true }, { "title": "b", "text": "c", "grave": false }],
         "averaging": [name], "summary": [{ "verdict": name, "families": [name] }], "machines": [{ "machine": name }], "families": families,
-        "protocol": { "significance": 0.05 }, "bootstrap": { "level": 0.95 },
+        "protocol": { "significance": 0.05, "p_value": "holm" }, "bootstrap": { "level": 0.95 },
         "provenance": { "asdbench": ["1"], "burn": [], "devices": [name], "commits": [] },
         "shown_rule": "rule", "figures_missing": [name],
     })
@@ -89,6 +96,14 @@ fn numbers_are_rounded_for_people_and_exact_for_programs() {
     assert!(page.contains("<data value=\"0.00036\">3.6e−4</data>"), "{page}");
     assert!(page.contains("--at:-0.123456789"), "{page}");
     assert!(page.contains("no ρ"), "{page}");
+}
+
+#[test]
+fn a_dot_is_dark_by_the_p_that_the_verdict_rests_on() {
+    let page = html("fan");
+    assert!(page.contains("</span>Holm p &lt; 0.05</li>"), "{page}");
+    // The one in the legend, and Mahalanobis.
+    assert_eq!(page.matches("dot sure").count(), 2, "{page}");
 }
 
 #[test]

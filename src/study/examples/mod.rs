@@ -7,6 +7,7 @@ mod separation;
 use std::io;
 
 use super::Error;
+use super::results::Error as ResultsError;
 use super::trained_run::{read_run, read_weights};
 use crate::audio::{self, LogMel};
 use crate::config::TaskConfig;
@@ -16,15 +17,15 @@ use crate::files;
 use crate::report::figure::{Frequencies, HeatMap, HeatMaps};
 use crate::run::RunFolder;
 
-/// Pictures of a trained run at work on its own test clips, with its own settings: for an autoencoder a normal and an
-/// anomalous clip beside their reconstructions, for a separator one of the mixtures that it was judged with. None for the
-/// families whose networks give no sound back.
+/// Pictures of a trained run at work on the test clips that it was judged with, with its own settings: for an autoencoder a
+/// normal and an anomalous clip beside their reconstructions, for a separator one of its mixtures. None for the families
+/// whose networks give no sound back. `places` are `--set` arguments that say where the recordings are now.
 ///
 /// # Errors
-/// When the run is not trained, when its data set is not where its configuration says, when the device fails; for a
-/// separator also when the run is not evaluated.
-pub fn of(folder: &RunFolder, device: &OpenDevice) -> Result<Vec<HeatMaps>, Error> {
-    let (experiment, manifest) = read_run(folder, &[])?;
+/// When the run is not trained or not evaluated, when its data set is not where its configuration and `places` say or is
+/// another one, when the device fails.
+pub fn of(folder: &RunFolder, places: &[String], device: &OpenDevice) -> Result<Vec<HeatMaps>, Error> {
+    let (experiment, manifest) = read_run(folder, places)?;
     let weights = || read_weights(folder, &manifest).map(|(bytes, _)| bytes);
     match &experiment.task {
         TaskConfig::Autoencoder(task) => {
@@ -54,6 +55,16 @@ fn panel(title: String, logmel: ndarray::Array2<f32>, front_end: &LogMel) -> Hea
 
 fn in_sound(error: audio::Error) -> Error {
     dataset::Error::from(error).into()
+}
+
+fn not_evaluated(folder: &RunFolder) -> Error {
+    ResultsError::NotEvaluated { path: folder.path().to_owned(), runs: 1 }.into()
+}
+
+/// The data set that a run was judged with has another one in its place; `name` is the run's file that says so.
+fn other_recordings(folder: &RunFolder, name: &str) -> Error {
+    let why = "the data set's recordings are not those that the run was judged with; judge it again with `asdbench eval`";
+    unfit(folder, name, why)
 }
 
 /// A file of the run is not what it should be.

@@ -1,30 +1,38 @@
 //! Clips beside their reconstructions by an autoencoder.
 
+use std::path::Path;
+
 use burn::tensor::{Tensor, TensorData};
 use ndarray::Array2;
 
-use super::{in_sound, panel, unfit};
+use super::{in_sound, not_evaluated, other_recordings, panel, unfit};
 use crate::audio::LogMel;
-use crate::config::{AutoencoderConfig, Experiment};
-use crate::dataset::{self, LabelledClip};
+use crate::config::{AutoencoderConfig, Experiment, OnBadClip};
+use crate::dataset::{self, EvaluationClips, LabelledClip};
 use crate::device::OpenDevice;
 use crate::nn::autoencoder::Autoencoder;
 use crate::nn::init::Init;
 use crate::nn::weights;
 use crate::report::figure::HeatMaps;
 use crate::run::RunFolder;
-use crate::study::Error;
 use crate::study::training::WeightsMetadata;
+use crate::study::{Error, Evaluation};
 use crate::task::autoencoder::AutoencoderTask;
 use crate::task::{Scaler, host};
 
+/// What says which test clips the run was judged with.
+const JUDGED: &str = "eval.json";
 /// Windows that go through the network at once.
 const WINDOWS: usize = 4096;
 
-/// The first normal and the first anomalous test clip; the first of all where none has a label.
+/// A clip and its log-mel.
+type HeardClip<'a> = (&'a LabelledClip, Array2<f32>);
+
+/// The first normal and the first anomalous test clip that can be read; the first of all where none has a label.
 ///
 /// # Errors
-/// When the weights are none of this run's, a clip cannot be read, or the device fails.
+/// When the run is not evaluated, the test clips are not those of then, the weights are none of this run's, a clip cannot be
+/// read that may not be left out, or the device fails.
 pub(super) fn examples(
     folder: &RunFolder,
     experiment: &Experiment,
@@ -45,18 +53,8 @@ pub(super) fn examples(
     let fresh = Autoencoder::new(size, Init::new(0, &device.device));
     let net = weights::from_safetensors(fresh, bytes).map_err(failed)?;
 
-    let clips = dataset::index(&experiment.data)?.evaluation(machine)?;
-    let labelled = |anomalous: bool| clips.clips.iter().find(|clip| clip.anomalous == Some(anomalous));
-    let mut chosen: Vec<&LabelledClip> = [false, true].into_iter().filter_map(labelled).collect();
-    if chosen.is_empty() {
-        chosen.extend(clips.clips.first());
-    }
-    let picture = |clip: &LabelledClip| {
-        let path = clips.root.join(&clip.clip.path);
-        let in_clip = |error: crate::audio::Error| in_sound(error.in_file(&path));
-        let samples = front_end.read_clip(&path, experiment.data.channel).map_err(in_sound)?;
-        front_end.check_length(samples.len(), task.frames).map_err(in_clip)?;
-        let logmel = front_end.compute(&samples).map_err(in_clip)?;
+    let clips = judged_clips(folder, experiment, machine)?;
+    let picture = |(clip, logmel): HeardClip<'_>| {
         let found = reconstruct(&logmel, task.frames, scaler, |windows, width| {
             let count = windows.len() / width;
             let x = Tensor::<2>::from_data(TensorData::new(windows, [count, width]), &device.device);
@@ -77,7 +75,61 @@ pub(super) fn examples(
             ],
         })
     };
-    chosen.into_iter().map(picture).collect()
+    let heard = |clip: &LabelledClip| hear(&clips.root.join(&clip.clip.path), experiment, task, &front_end);
+    chosen(&clips, experiment.data.on_bad_clip, heard)?.into_iter().map(picture).collect()
+}
+
+/// The test clips of a machine, which are those that the run was judged with.
+fn judged_clips(
+    folder: &RunFolder,
+    experiment: &Experiment,
+    machine: &str,
+) -> Result<EvaluationClips, Error> {
+    if !folder.file(JUDGED).exists() {
+        return Err(not_evaluated(folder));
+    }
+    let evaluation: Evaluation = folder.read_json(JUDGED)?;
+    let clips = dataset::index(&experiment.data)?.evaluation(machine)?;
+    match clips.fingerprint()? == evaluation.test_fingerprint {
+        true => Ok(clips),
+        false => Err(other_recordings(folder, JUDGED)),
+    }
+}
+
+/// A clip's log-mel.
+fn hear(
+    path: &Path,
+    experiment: &Experiment,
+    task: &AutoencoderConfig,
+    front_end: &LogMel,
+) -> Result<Array2<f32>, Error> {
+    let in_clip = |error: crate::audio::Error| in_sound(error.in_file(path));
+    let samples = front_end.read_clip(path, experiment.data.channel).map_err(in_sound)?;
+    front_end.check_length(samples.len(), task.frames).map_err(in_clip)?;
+    front_end.compute(&samples).map_err(in_clip)
+}
+
+/// The first clip of either label that is `heard`, with what was; the first of all where none has a label.
+fn chosen<'a>(
+    clips: &'a EvaluationClips,
+    on_bad_clip: OnBadClip,
+    heard: impl Fn(&LabelledClip) -> Result<Array2<f32>, Error>,
+) -> Result<Vec<HeardClip<'a>>, Error> {
+    let first = |label: Option<bool>| {
+        for clip in clips.clips.iter().filter(|clip| clip.anomalous == label) {
+            match heard(clip) {
+                // The evaluation left it out too.
+                Err(_) if on_bad_clip == OnBadClip::Skip => {}
+                found => return found.map(|logmel| Some((clip, logmel))),
+            }
+        }
+        Ok(None)
+    };
+    let labelled: Vec<_> = [first(Some(false))?, first(Some(true))?].into_iter().flatten().collect();
+    match labelled.is_empty() {
+        true => Ok(first(None)?.into_iter().collect()),
+        false => Ok(labelled),
+    }
 }
 
 /// A log-mel, `[frames, n_mels]` in dB, from the reconstructions of its windows of `length` frames: each frame is the mean

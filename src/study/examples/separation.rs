@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde::Deserialize;
 
-use super::{in_sound, panel, unfit};
+use super::{in_sound, not_evaluated, other_recordings, panel, unfit};
 use crate::audio::{LogMel, mix, read_at_rate};
 use crate::config::{Experiment, SeparationConfig};
 use crate::csv_lines;
@@ -16,7 +16,6 @@ use crate::nn::weights;
 use crate::report::figure::HeatMaps;
 use crate::run::RunFolder;
 use crate::study::Error;
-use crate::study::results::Error as ResultsError;
 use crate::task::separation::estimate;
 
 /// The table of the mixtures that the network was judged with.
@@ -56,7 +55,7 @@ pub(super) fn example(
     device: &OpenDevice,
 ) -> Result<HeatMaps, Error> {
     if !folder.file(TABLE).exists() {
-        return Err(ResultsError::NotEvaluated { path: folder.path().to_owned(), runs: 1 }.into());
+        return Err(not_evaluated(folder));
     }
     let row = median(rows(folder)?).ok_or_else(|| unfit(folder, TABLE, "no mixture has an improvement"))?;
     let root = experiment.data.root_dir()?;
@@ -76,9 +75,7 @@ pub(super) fn example(
     let before = ratio(&mixture);
     let same = before.zip(row.mixture_si_sdr_db).is_some_and(|(now, then)| (now - then).abs() < SAME_DB);
     if !same {
-        let why = "the data set's recordings are not those that the run was judged with; judge it again with \
-                   `asdbench eval`";
-        return Err(unfit(folder, TABLE, why));
+        return Err(other_recordings(folder, TABLE));
     }
 
     // The seed does not matter: every value is replaced.

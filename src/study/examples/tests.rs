@@ -24,15 +24,22 @@ struct Place {
 impl Place {
     fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
+        let device = device::open(DeviceChoice::Cpu).unwrap();
+        let place = Self { folder, device, ui: Ui::new(true, false) };
+        place.synth("data", 0);
+        place
+    }
+
+    fn synth(&self, name: &str, seed: u64) {
         let spec = SynthSpec {
             machines: vec!["fan".into(), "valve".into()],
             duration_s: Some(1.2),
             train_per_section: Some(4),
             test_per_section: Some(4),
+            seed,
             ..SynthSpec::default()
         };
-        synth::generate(&spec, &folder.path().join("data"), &|_, _| ()).unwrap();
-        Self { folder, device: device::open(DeviceChoice::Cpu).unwrap(), ui: Ui::new(true, false) }
+        synth::generate(&spec, &self.folder.path().join(name), &|_, _| ()).unwrap();
     }
 
     /// One epoch of a family on `fan`.
@@ -58,7 +65,10 @@ impl Place {
 fn an_autoencoder_shows_a_normal_and_an_anomalous_clip() {
     let place = Place::new();
     let run = place.trained(AUTOENCODER);
-    let found = of(&run, &place.device).unwrap();
+    let message = of(&run, &[], &place.device).unwrap_err().to_string();
+    assert!(message.contains("is evaluated"), "{message}");
+    place.judge(&run);
+    let found = of(&run, &[], &place.device).unwrap();
     assert_eq!(found.len(), 2);
     for (example, label) in found.iter().zip(["fan, normal: ", "fan, anomalous: "]) {
         assert!(example.title.starts_with(label) && example.title.ends_with(".wav"), "{}", example.title);
@@ -72,22 +82,54 @@ fn an_autoencoder_shows_a_normal_and_an_anomalous_clip() {
         // Clips of 1.2 s, and the frame that is centred on the end.
         assert!((1.2..1.3).contains(&clip.duration_s), "{}", clip.duration_s);
     }
-    assert_eq!(found, of(&run, &place.device).unwrap());
+    assert_eq!(found, of(&run, &[], &place.device).unwrap());
     assert!(figure::heatmaps(&found[0]).svg(Theme::Light).contains(">Time (s)<"));
 
-    std::fs::remove_dir_all(place.folder.path().join("data")).unwrap();
-    let message = of(&run, &place.device).unwrap_err().to_string();
+    let moved = place.folder.path().join("moved");
+    std::fs::rename(place.folder.path().join("data"), &moved).unwrap();
+    let message = of(&run, &[], &place.device).unwrap_err().to_string();
     assert!(message.contains("data"), "{message}");
+    let now = [format!("data.root={}", moved.display())];
+    assert_eq!(found, of(&run, &now, &place.device).unwrap());
+
+    // Other machines of the same names.
+    std::fs::remove_dir_all(&moved).unwrap();
+    place.synth("moved", 1);
+    let message = of(&run, &now, &place.device).unwrap_err().to_string();
+    assert!(
+        message.contains("eval.json") && message.contains("not those that the run was judged"),
+        "{message}"
+    );
+}
+
+#[test]
+fn a_broken_clip_that_the_evaluation_left_out_is_not_shown() {
+    let place = Place::new();
+    let test = place.folder.path().join("data/fan/test");
+    let entries = std::fs::read_dir(&test).unwrap().map(|entry| entry.unwrap().path());
+    let mut normal: Vec<_> = entries.filter(|path| path.to_string_lossy().contains("_normal_")).collect();
+    normal.sort();
+    std::fs::write(&normal[0], "not a sound").unwrap();
+    let run = place.trained(&format!("data.on_bad_clip = \"skip\"\n{AUTOENCODER}"));
+    place.judge(&run);
+    let found = of(&run, &[], &place.device).unwrap();
+    assert_eq!(found.len(), 2);
+    let broken = normal[0].file_name().unwrap().to_str().unwrap();
+    assert!(
+        found[0].title.starts_with("fan, normal: ") && !found[0].title.ends_with(broken),
+        "{}",
+        found[0].title
+    );
 }
 
 #[test]
 fn a_separator_shows_a_mixture_that_it_was_judged_with() {
     let place = Place::new();
     let run = place.trained(SEPARATION);
-    let message = of(&run, &place.device).unwrap_err().to_string();
+    let message = of(&run, &[], &place.device).unwrap_err().to_string();
     assert!(message.contains("is evaluated"), "{message}");
     place.judge(&run);
-    let found = of(&run, &place.device).unwrap();
+    let found = of(&run, &[], &place.device).unwrap();
     let [example] = found.as_slice() else { panic!("{} examples", found.len()) };
     let titles: Vec<&str> = example.panels.iter().map(|panel| panel.title.as_str()).collect();
     assert!(
@@ -111,7 +153,7 @@ fn a_separator_shows_a_mixture_that_it_was_judged_with() {
     let noise: Vec<f32> = (0..19_200).map(|n| ((n * n % 1009) as f32 / 1009.0 - 0.5) * 0.2).collect();
     crate::audio::write_wav(&path, &noise, 16_000, crate::audio::SampleFormat::Pcm16).unwrap();
     std::fs::write(run.file("mixtures.csv"), format!("{}\n{row}\n", table.lines().next().unwrap())).unwrap();
-    let message = of(&run, &place.device).unwrap_err().to_string();
+    let message = of(&run, &[], &place.device).unwrap_err().to_string();
     assert!(message.contains("mixtures.csv") && message.contains("asdbench eval"), "{message}");
 }
 
@@ -119,7 +161,7 @@ fn a_separator_shows_a_mixture_that_it_was_judged_with() {
 fn other_families_give_no_sound_back_and_untrained_runs_nothing() {
     let place = Place::new();
     let run = place.trained(CLASSIFICATION);
-    assert_eq!(of(&run, &place.device).unwrap(), []);
+    assert_eq!(of(&run, &[], &place.device).unwrap(), []);
     let nothing = RunFolder::at(place.folder.path().join("nothing"));
-    assert!(matches!(of(&nothing, &place.device), Err(Error::NotTrained { .. })));
+    assert!(matches!(of(&nothing, &[], &place.device), Err(Error::NotTrained { .. })));
 }

@@ -10,10 +10,8 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::scan::{Judged, Scan};
-use super::{Family, Overview};
-use crate::device::OpenDevice;
+use super::{Family, Overview, ReportRequest};
 use crate::report::figure::Figure;
-use crate::ui::Ui;
 
 /// A figure, as the document has it.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -56,13 +54,13 @@ pub(super) struct Drawn {
     pub figure: Figure,
 }
 
-/// All figures, and why others are missing: a report without them is better than none.
+/// All figures that a report has, and why others are missing: a report without them is better than none.
 pub(super) fn draw(
     overview: &Overview,
     scan: &Scan,
-    device: Option<&OpenDevice>,
-    ui: &Ui,
+    request: &ReportRequest<'_>,
 ) -> (Vec<Drawn>, Vec<String>) {
+    let ReportRequest { places, device, ui, .. } = *request;
     let (mut drawn, mut missing) = (scatter::draw(overview), Vec::new());
     let bar = ui.bar("figures", overview.families.len() as u64, "families");
     for family in &overview.families {
@@ -70,9 +68,10 @@ pub(super) fn draw(
         drawn.extend(curves::draw(family, &runs));
         drawn.extend(histograms::draw(family, &runs));
         if let Some(run) = runs.shown(family) {
-            for (what, pictures) in
-                [("map", pictures::map(family, run)), ("example", pictures::examples(family, run, device))]
-            {
+            for (what, pictures) in [
+                ("map", pictures::map(family, run)),
+                ("example", pictures::examples(family, run, places, device)),
+            ] {
                 match pictures {
                     Ok(pictures) => drawn.extend(pictures),
                     Err(error) => missing.push(format!(

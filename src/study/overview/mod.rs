@@ -2,8 +2,10 @@
 //!
 //! Times are left out, so that the same results give the same bytes whenever and however often they were interrupted.
 
+mod counts;
 mod detectors;
 mod figures;
+mod machines;
 mod scan;
 mod settings;
 mod shown;
@@ -16,9 +18,11 @@ use std::path::Path;
 
 use serde::Serialize;
 
+pub use counts::{Counts, State};
 pub use detectors::{DetectorMeans, DetectorRow};
 pub use figures::FigureNote;
-pub use scan::{Counts, LeftOut, State};
+pub use machines::Machine;
+pub use scan::LeftOut;
 pub use settings::{Provenance, Setting, Settings, Varied};
 pub use shown::Shown;
 pub use words::{Caveat, Finding};
@@ -107,23 +111,6 @@ pub struct StudyNote {
     pub name: String,
     /// Where its trials stand.
     pub trials: Counts,
-}
-
-/// A machine type.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Machine {
-    /// Its name.
-    pub machine: String,
-    /// Results on it.
-    pub results: usize,
-    /// Training clips; none where runs differ in them.
-    pub train: Option<usize>,
-    /// Normal test clips; none where runs differ in them.
-    pub test_normal: Option<usize>,
-    /// Anomalous test clips; none where runs differ in them.
-    pub test_anomalous: Option<usize>,
-    /// The best AUC of any configuration, a mean over its seeds.
-    pub best: PerDetection<Option<f64>>,
 }
 
 /// A family of configurations.
@@ -245,7 +232,7 @@ fn gather(scan: &Scan, title: &str, protocol: ProtocolConfig) -> Result<Overview
         left_out: scan.left_out.clone(),
         caveats: Vec::new(),
         averaging: words::averaging(),
-        machines: machines(scan, &results),
+        machines: machines::machines(scan, &results),
         summary: words::summary(&families),
         families,
         tables: result_tables(&rows),
@@ -269,42 +256,6 @@ fn studies(scan: &Scan) -> Vec<StudyNote> {
         trials: scan.counts(plan.trials.iter().map(|trial| trial.path.as_str())),
     };
     scan.plans.iter().map(note).collect()
-}
-
-fn machines(scan: &Scan, results: &[ResultNote]) -> Vec<Machine> {
-    let mut runs: BTreeMap<&str, Vec<&Judged>> = BTreeMap::new();
-    for run in &scan.judged {
-        runs.entry(&run.evaluation.machine).or_default().push(run);
-    }
-    let machine = |(machine, runs): (&str, Vec<&Judged>)| {
-        let same = |of: fn(&Judged) -> usize| {
-            let counts: BTreeSet<usize> = runs.iter().map(|run| of(run)).collect();
-            (counts.len() == 1).then(|| counts.first().copied()).flatten()
-        };
-        let best = |which| best(results, machine, which);
-        Machine {
-            machine: machine.to_owned(),
-            results: runs.len(),
-            train: same(|run| run.evaluation.clips.train),
-            test_normal: same(|run| run.evaluation.clips.test_normal),
-            test_anomalous: same(|run| run.evaluation.clips.test_anomalous),
-            best: PerDetection::of(best),
-        }
-    };
-    runs.into_iter().map(machine).collect()
-}
-
-/// The best mean over the seeds of any configuration; one that lacks a seed's value has none.
-fn best(results: &[ResultNote], machine: &str, which: Detection) -> Option<f64> {
-    let mut by_config: BTreeMap<(&str, &str), Vec<Option<f64>>> = BTreeMap::new();
-    for one in results.iter().filter(|one| one.machine == machine) {
-        by_config.entry((&one.family, &one.config)).or_default().push(one.detection(which));
-    }
-    let mean = |values: Vec<Option<f64>>| {
-        let n = values.len() as f64;
-        values.into_iter().sum::<Option<f64>>().map(|sum| sum / n)
-    };
-    by_config.into_values().filter_map(mean).max_by(f64::total_cmp)
 }
 
 fn families(scan: &Scan, rows: &[ResultRow], protocol: &ProtocolConfig) -> Result<Vec<Family>, Error> {
@@ -342,25 +293,6 @@ fn families(scan: &Scan, rows: &[ResultRow], protocol: &ProtocolConfig) -> Resul
         }
     };
     Ok(correlate_by(rows, protocol).into_iter().map(family).collect())
-}
-
-/// Thresholds that the sweeps of a folder planned; the defaults where there is none.
-///
-/// # Errors
-/// When a plan cannot be read.
-pub fn protocol(runs: &Path) -> Result<ProtocolConfig, Error> {
-    Ok(Plan::read_all(runs)?.into_iter().next().map_or_else(ProtocolConfig::default, |plan| plan.protocol))
-}
-
-/// Thresholds that a folder's plans agree on; the defaults where there is no plan. The remark says where plans differ.
-fn planned_protocol(scan: &Scan) -> (ProtocolConfig, Option<String>) {
-    let mut protocols = scan.plans.iter().map(|plan| &plan.protocol);
-    let Some(first) = protocols.next() else { return (ProtocolConfig::default(), None) };
-    let remark = (!protocols.all(|other| other == first)).then(|| {
-        let name = &scan.plans[0].name;
-        format!("the sweeps of this folder have different protocol thresholds; those of `{name}` are used: choose with --config")
-    });
-    (first.clone(), remark)
 }
 
 /// Families that have no result in the study's order: those that it prints first.

@@ -5,46 +5,11 @@ use std::path::{Component, Path, PathBuf};
 
 use serde::Serialize;
 
+use super::counts::{Counts, State};
 use crate::run::{self, Manifest, RunFolder, Status};
-use crate::study::plan::{Plan, PlannedTrial};
+use crate::study::plan::{self, Plan, PlannedTrial};
 use crate::study::results::{Origin, ResultRow};
 use crate::study::{Error, Evaluation, NOTHING_DRAWN};
-
-/// Where a trial stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum State {
-    /// Trained and judged.
-    Done,
-    /// Its training or its evaluation ended with an error.
-    Failed,
-    /// Begun and not trained to its end.
-    HalfDone,
-    /// Trained and not judged.
-    NotJudged,
-    /// A file of it cannot be read, or contradicts others.
-    Damaged,
-    /// Planned and not begun.
-    Missing,
-}
-
-impl State {
-    /// In the order of a reader's concern.
-    pub const ALL: [Self; 6] =
-        [Self::Done, Self::Failed, Self::HalfDone, Self::NotJudged, Self::Damaged, Self::Missing];
-
-    /// For people.
-    pub fn label(self) -> &'static str {
-        match self {
-            Self::Done => "done",
-            Self::Failed => "failed",
-            Self::HalfDone => "half-done",
-            Self::NotJudged => "not judged",
-            Self::Damaged => "damaged",
-            Self::Missing => "missing",
-        }
-    }
-}
 
 /// A trial that has no results.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -85,9 +50,8 @@ pub(super) struct Scan {
 /// Look at all runs below a folder.
 ///
 /// # Errors
-/// Where there is no run.
+/// Where there is no run, and no sweep that planned some.
 pub(super) fn scan(runs: &Path) -> Result<Scan, Error> {
-    let folders = RunFolder::find(runs)?;
     let mut scan = Scan {
         runs: runs.to_owned(),
         judged: Vec::new(),
@@ -102,6 +66,11 @@ pub(super) fn scan(runs: &Path) -> Result<Scan, Error> {
             below(runs, &error.to_string())
         )),
     }
+    let folders = match RunFolder::find(runs) {
+        // All trials of a sweep may have failed before they had a folder.
+        Err(run::Error::NoRun(_)) if !scan.plans.is_empty() => Vec::new(),
+        found => found?,
+    };
     for folder in folders {
         let path = relative(runs, folder.path());
         match look(&folder) {
@@ -111,8 +80,10 @@ pub(super) fn scan(runs: &Path) -> Result<Scan, Error> {
     }
     scan.set_contradictions_aside();
     scan.add_missing();
+    scan.say_why_not_judged();
     scan.left_out.sort_by(|a, b| a.path.cmp(&b.path));
     scan.warnings.extend(scan.measured_otherwise());
+    scan.warnings.extend(scan.not_planned());
     Ok(scan)
 }
 
@@ -189,6 +160,40 @@ impl Scan {
         self.left_out.extend(missing);
     }
 
+    /// Of runs that are trained and not judged, those that a sweep failed to judge say why: to judge them once more fails
+    /// again.
+    fn say_why_not_judged(&mut self) {
+        let not_judged = self.left_out.iter_mut().filter(|run| run.state == State::NotJudged);
+        let mut not_judged: HashMap<String, &mut LeftOut> =
+            not_judged.map(|run| (run.path.clone(), run)).collect();
+        for plan in &self.plans {
+            for trial in &plan.trials {
+                let Some(run) = not_judged.get_mut(&trial.path) else { continue };
+                if let Some(why) = plan.failure(&self.runs, trial) {
+                    run.state = State::Failed;
+                    run.why = format!("it is trained and not judged (failed: {})", below(&self.runs, &why));
+                }
+            }
+        }
+    }
+
+    /// Results of configurations that no plan has, where there is one.
+    fn not_planned(&self) -> Vec<String> {
+        // family/config/machine/seed-n
+        let configuration = |path: &'_ str| Path::new(path).ancestors().nth(2).map(Path::to_owned);
+        let planned: HashSet<_> = self
+            .plans
+            .iter()
+            .flat_map(|plan| plan.trials.iter().map(|trial| configuration(&trial.path)))
+            .collect();
+        let mut others: BTreeMap<&str, usize> = BTreeMap::new();
+        let unknown = |run: &&Judged| !self.plans.is_empty() && !planned.contains(&configuration(&run.path));
+        for run in self.judged.iter().filter(unknown) {
+            *others.entry(&run.evaluation.family).or_default() += 1;
+        }
+        plan::not_planned(others)
+    }
+
     /// Runs that were not measured as others of their family or machine type were.
     fn measured_otherwise(&self) -> Vec<String> {
         let (mut settings, mut tests) = (HashMap::new(), HashMap::new());
@@ -225,20 +230,7 @@ impl Scan {
             .map(|one| (one.path.as_str(), one.state))
             .chain(self.judged.iter().map(|one| (one.path.as_str(), State::Done)))
             .collect();
-        let mut counts: BTreeMap<State, usize> = BTreeMap::new();
-        for state in trials.filter_map(|path| states.get(path)) {
-            *counts.entry(*state).or_default() += 1;
-        }
-        let of = |state| counts.get(&state).copied().unwrap_or(0);
-        Counts {
-            trials: counts.values().sum(),
-            done: of(State::Done),
-            failed: of(State::Failed),
-            half_done: of(State::HalfDone),
-            not_judged: of(State::NotJudged),
-            damaged: of(State::Damaged),
-            missing: of(State::Missing),
-        }
+        Counts::from_iter(trials.filter_map(|path| states.get(path).copied()))
     }
 
     /// Where all of them stand, planned or not.
@@ -264,39 +256,6 @@ impl Scan {
                 .map_or_else(|| path.rsplit('/').nth(3) == Some(family), |known| known == family)
         };
         self.counts(self.paths().filter(|path| family_of(path)))
-    }
-}
-
-/// How many trials stand where.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
-pub struct Counts {
-    /// All of them.
-    pub trials: usize,
-    /// [`State::Done`].
-    pub done: usize,
-    /// [`State::Failed`].
-    pub failed: usize,
-    /// [`State::HalfDone`].
-    pub half_done: usize,
-    /// [`State::NotJudged`].
-    pub not_judged: usize,
-    /// [`State::Damaged`].
-    pub damaged: usize,
-    /// [`State::Missing`].
-    pub missing: usize,
-}
-
-impl Counts {
-    /// One of them.
-    pub fn of(&self, state: State) -> usize {
-        match state {
-            State::Done => self.done,
-            State::Failed => self.failed,
-            State::HalfDone => self.half_done,
-            State::NotJudged => self.not_judged,
-            State::Damaged => self.damaged,
-            State::Missing => self.missing,
-        }
     }
 }
 

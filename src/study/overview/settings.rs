@@ -7,9 +7,6 @@ use serde::Serialize;
 use super::scan::Judged;
 use crate::files;
 
-/// Where a synthetic data set is described, in its root.
-const SYNTHETIC: &str = "synth.json";
-
 /// A family's settings.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
 pub struct Settings {
@@ -149,11 +146,4 @@ impl Provenance {
         }
         found
     }
-}
-
-/// Whether a data folder, as a setting has it, is one that `asdbench synth` made; not known where it is not here.
-pub(super) fn is_synthetic(root: &str) -> bool {
-    let root = root.parse::<toml::Value>().ok();
-    let root = root.as_ref().and_then(toml::Value::as_str).unwrap_or_default();
-    !root.is_empty() && std::path::Path::new(root).join(SYNTHETIC).is_file()
 }

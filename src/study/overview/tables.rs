@@ -2,18 +2,21 @@
 
 use std::collections::BTreeSet;
 
-use super::scan::State;
+use super::counts::State;
 use super::{Family, Overview};
 use crate::report::page::{NamedTable, slug};
 use crate::report::{Align, Cell, Table};
 use crate::study::results::Detection;
 use crate::study::{ResultConfiguration, ResultTable};
 
+/// The proxy metric that the study prints beside the one that it correlates.
+const ALIGNMENT: &str = "alignment";
+
 /// All tables that have a row.
 pub(super) fn tables(overview: &Overview) -> Vec<NamedTable> {
     let mut tables =
         vec![trials(overview), machines(overview), left_out(overview), table_vii(overview), alone(overview)];
-    tables.extend(overview.tables.iter().map(|of| configurations(overview, of)));
+    tables.extend(overview.tables.iter().map(|of| configurations(&overview.families, of)));
     tables.push(detectors(overview));
     tables.extend(settings(overview));
     tables.push(thresholds(overview));
@@ -142,7 +145,7 @@ fn alone(overview: &Overview) -> NamedTable {
 }
 
 /// One of the study's Tables II-VI of these runs; the study's columns only where it has one of the configurations.
-fn configurations(overview: &Overview, of: &ResultTable) -> NamedTable {
+fn configurations(families: &[Family], of: &ResultTable) -> NamedTable {
     let rows = &of.configurations;
     let printed = rows.iter().any(|one| one.printed.is_some());
     let several = rows.iter().any(|one| one.family != rows[0].family);
@@ -156,7 +159,12 @@ fn configurations(overview: &Overview, of: &ResultTable) -> NamedTable {
         if printed {
             columns.extend(["study", "difference"].map(|what| (format!("{name}, {what}"), Align::Right)));
         }
-        columns.extend(beside.iter().map(|name| ((*name).to_owned(), Align::Right)));
+        for name in beside {
+            columns.push(((*name).to_owned(), Align::Right));
+            if printed && *name == ALIGNMENT {
+                columns.extend(["study", "difference"].map(|what| (format!("{name}, {what}"), Align::Right)));
+            }
+        }
     };
     metric(proxy_column(rows), &others);
     for which in Detection::ALL {
@@ -169,13 +177,18 @@ fn configurations(overview: &Overview, of: &ResultTable) -> NamedTable {
     for one in rows {
         let (study, difference) = (one.printed.as_ref(), one.difference.as_ref());
         let mut row: Vec<Cell> = vec![one.config.as_str().into()];
-        row.extend(several.then(|| label(overview, &one.family).into()));
+        row.extend(several.then(|| label(families, &one.family).into()));
         row.extend([whole(one.runs), number(one.proxy, decimals)]);
         if printed {
             row.extend([study, difference].map(|of| number(of.and_then(|of| of.proxy), decimals)));
         }
-        let other = |name: &&str| one.other_proxies.iter().find(|other| other.name == *name)?.value;
-        row.extend(others.iter().map(|name| number(other(name), 4)));
+        for name in &others {
+            let other = one.other_proxies.iter().find(|other| other.name == *name);
+            row.push(number(other.and_then(|other| other.value), 4));
+            if printed && *name == ALIGNMENT {
+                row.extend([study, difference].map(|of| number(of.and_then(|of| of.alignment), 4)));
+            }
+        }
         for which in Detection::ALL {
             row.push(percent(one.detection(which)));
             if printed {
@@ -212,7 +225,7 @@ fn detectors(overview: &Overview) -> NamedTable {
         ("Ω %", Align::Right),
     ]);
     for one in &overview.detectors {
-        let mut row: Vec<Cell> = vec![label(overview, &one.family).into()];
+        let mut row: Vec<Cell> = vec![label(&overview.families, &one.family).into()];
         row.extend([&one.config, &one.detector, &one.kind, &one.banks].map(|text| text.as_str().into()));
         let means = &one.means;
         let values = [means.auc, means.auc_source, means.auc_target, means.pauc, means.omega];
@@ -228,8 +241,8 @@ fn detectors(overview: &Overview) -> NamedTable {
 }
 
 /// A family's name for people.
-fn label<'a>(overview: &'a Overview, family: &'a str) -> &'a str {
-    let known = overview.families.iter().find(|one| one.correlation.family == family);
+fn label<'a>(families: &'a [Family], family: &'a str) -> &'a str {
+    let known = families.iter().find(|one| one.correlation.family == family);
     known.map_or(family, |one| one.label.as_str())
 }
 
@@ -313,4 +326,29 @@ fn percent(fraction: Option<f64>) -> Cell {
 
 fn p(value: Option<f64>) -> Cell {
     value.map_or_else(Cell::none, Cell::p_value)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::study::{result_tables, study_rows};
+    use crate::task::Proxy;
+
+    #[test]
+    fn alignment_stands_beside_what_the_study_prints() {
+        let mut rows = study_rows().unwrap();
+        rows.iter_mut().for_each(|row| row.other_proxies = vec![Proxy::new("alignment", Ok(0.5), false)]);
+        let tables = result_tables(&rows);
+        let of = tables.iter().find(|table| table.number == Some("V")).unwrap();
+        let NamedTable { table, .. } = configurations(&[], of);
+        let at = |name: &str| table.columns().iter().position(|(column, _)| column == name).unwrap();
+        let [ours, study, difference] = ["alignment", "alignment, study", "alignment, difference"].map(at);
+        assert_eq!((study, difference), (ours + 1, ours + 2));
+        for (row, one) in table.rows().iter().zip(&of.configurations) {
+            let [printed, less] = [&one.printed, &one.difference].map(|of| of.as_ref().unwrap().alignment);
+            assert!(printed.is_some() && less.is_some(), "{one:?}");
+            assert_eq!((&row[ours], &row[study]), (&number(Some(0.5), 4), &number(printed, 4)));
+            assert_eq!(row[difference], number(less, 4));
+        }
+    }
 }

@@ -1,12 +1,14 @@
 //! What a reader must know of the numbers: how they were averaged, and what they do not say.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 
 use serde::Serialize;
 
-use super::scan::{Judged, State};
-use super::settings::is_synthetic;
+use super::counts::State;
+use super::scan::Judged;
 use super::{Family, Overview};
+use crate::dataset::synth;
 use crate::stats;
 use crate::study::protocol::AlignmentVerdict;
 
@@ -55,7 +57,7 @@ pub(super) fn summary(families: &[Family]) -> Vec<Finding> {
         (V::Misaligned, "A better proxy detects worse"),
         (V::Mixed, "Better by some measures, worse by others"),
         (V::NoEvidence, "No evidence either way"),
-        (V::CannotBeSignificant, "Too few configurations to tell"),
+        (V::CannotBeSignificant, "No outcome could have been significant"),
         (V::NotMeasurable, "Not measurable"),
     ]
     .into_iter()
@@ -104,7 +106,7 @@ pub(super) fn averaging() -> Vec<String> {
 pub(super) fn caveats(overview: &Overview, runs: &[Judged], warnings: &[String]) -> Vec<Caveat> {
     let mut caveats = Vec::new();
     caveats.extend(random_weights(runs));
-    caveats.extend(synthetic(overview));
+    caveats.extend(synthetic(overview, runs));
     caveats.extend(incomplete(overview));
     caveats.extend(warnings.iter().map(|text| Caveat::grave("Results that may not compare", text)));
     caveats.extend(other_data(overview));
@@ -139,10 +141,18 @@ fn random_weights(runs: &[Judged]) -> Option<Caveat> {
     })
 }
 
-fn synthetic(overview: &Overview) -> Option<Caveat> {
-    let roots: BTreeSet<&str> =
-        overview.families.iter().flat_map(|family| family.settings.all("data.root")).collect();
-    roots.into_iter().any(is_synthetic).then(|| {
+/// What the runs noted when they were trained, wherever their recordings are now.
+fn synthetic(overview: &Overview, runs: &[Judged]) -> Option<Caveat> {
+    let noted = || runs.iter().any(|run| run.manifest.synthetic == Some(true));
+    // Older manifests do not say it: their recordings do, where they still are.
+    let older = || runs.iter().any(|run| run.manifest.synthetic.is_none());
+    let mut roots = overview.families.iter().flat_map(|family| family.settings.all("data.root"));
+    let made = |root: &str| {
+        let root = root.parse::<toml::Value>().ok();
+        let root = root.as_ref().and_then(toml::Value::as_str).unwrap_or_default();
+        !root.is_empty() && synth::made(Path::new(root))
+    };
+    (noted() || (older() && roots.any(made))).then(|| {
         Caveat::grave(
             "Synthetic machines",
             "The recordings were made by `asdbench synth`. Nothing here says how any method does on real machines.",

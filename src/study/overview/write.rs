@@ -5,13 +5,15 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::figures::{self, Drawn};
-use super::{Overview, gather, look, planned_protocol, tables};
+use super::scan::Scan;
+use super::{Overview, gather, look, tables};
 use crate::config::ProtocolConfig;
 use crate::device::OpenDevice;
 use crate::files::{self, Durability};
 use crate::report::figure::{FigureError, Theme};
 use crate::report::page::{NamedTable, Page, Picture};
 use crate::study::Error;
+use crate::study::plan::agreed;
 use crate::ui::Ui;
 
 /// The heading where none is given.
@@ -34,6 +36,10 @@ pub struct ReportRequest<'a> {
     pub title: Option<&'a str>,
     /// Thresholds of the protocol; those that the sweeps planned, or the defaults, where there are none.
     pub protocol: Option<&'a ProtocolConfig>,
+    /// `--set protocol.x=value` arguments over those that the sweeps planned.
+    pub thresholds: &'a [String],
+    /// `--set` arguments that say where the recordings are now: `data.root`, `data.interference`.
+    pub places: &'a [String],
     /// What reconstructs and separates examples; none leaves them out.
     pub device: Option<&'a OpenDevice>,
     /// Where progress and warnings go.
@@ -63,13 +69,12 @@ pub struct Report {
 pub fn report(request: &ReportRequest<'_>) -> Result<Report, Error> {
     let ui = request.ui;
     let scan = look(request.runs)?;
-    let (planned, remark) = planned_protocol(&scan);
-    if let (None, Some(remark)) = (request.protocol, remark) {
-        ui.warn(&remark);
-    }
-    let protocol = request.protocol.cloned().unwrap_or(planned);
+    let protocol = match request.protocol {
+        Some(protocol) => protocol.clone(),
+        None => planned_protocol(&scan, ui).with_sets(request.thresholds)?,
+    };
     let mut overview = gather(&scan, request.title.unwrap_or(TITLE), protocol)?;
-    let (drawn, missing) = figures::draw(&overview, &scan, request.device, ui);
+    let (drawn, missing) = figures::draw(&overview, &scan, request);
     overview.figures_missing = missing;
     overview.figures = drawn.iter().map(|one| one.note.clone()).collect();
     let tables = tables::tables(&overview);
@@ -89,6 +94,15 @@ pub fn report(request: &ReportRequest<'_>) -> Result<Report, Error> {
         files::remove(&request.output.join(name))?;
     }
     Ok(Report { schema: 1, page: request.output.join(PAGE), files: overview.files.clone(), report: overview })
+}
+
+/// The thresholds of the sweeps that made the runs.
+fn planned_protocol(scan: &Scan, ui: &Ui) -> ProtocolConfig {
+    let (protocol, remark) = agreed(scan.plans.iter().map(|plan| (plan.name.as_str(), &plan.protocol)));
+    if let Some(remark) = remark {
+        ui.warn(&remark);
+    }
+    protocol
 }
 
 /// Tables and figures of the report that a folder holds; none where it holds none that can be read.

@@ -171,14 +171,14 @@ fn one(family: &Correlation, found: &Coefficient, config: &ProtocolConfig) -> Me
         (Some(_), Some(_)) => MetricVerdict::NoEvidence,
         _ => MetricVerdict::NotMeasurable,
     };
-    let in_words = in_words(verdict, found, (smallest_p, family.n), config);
+    let in_words = in_words(verdict, found, (smallest_p, family), config);
     MetricAlignment { verdict, in_words, rho: found.rho, agreement: found.agreement, p, smallest_p }
 }
 
 fn in_words(
     verdict: MetricVerdict,
     found: &Coefficient,
-    (smallest_p, n): (f64, usize),
+    (smallest_p, family): (f64, &Correlation),
     config: &ProtocolConfig,
 ) -> String {
     let (Some(rho), Some(exact)) = (found.rho, found.p) else {
@@ -200,7 +200,12 @@ fn in_words(
             format!("aligned{doubt}")
         }
         MetricVerdict::CannotBeSignificant => {
-            format!("n = {n} can never give p < {level}, the smallest is {}", p_text(smallest_p))
+            // Of n alone; of these very values it is ties that forbid it.
+            let why = match family.can_be_significant {
+                true => "with its ties no pairing can give".to_owned(),
+                false => format!("n = {} can never give", family.n),
+            };
+            format!("{why} p < {level}, the smallest is {}", p_text(smallest_p))
         }
         other => other.word().to_owned(),
     };

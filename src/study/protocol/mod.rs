@@ -95,7 +95,7 @@ fn verdict(health: &Health, representation: &Representation, correlation: &Align
             "there is no evidence that a better proxy means better or worse detection".to_owned()
         }
         AlignmentVerdict::CannotBeSignificant => {
-            "there are too few configurations for any correlation to be significant".to_owned()
+            "no outcome of any correlation could have been significant".to_owned()
         }
         AlignmentVerdict::NotMeasurable => "a correlation cannot be measured".to_owned(),
     };

@@ -133,6 +133,24 @@ fn numbers_of_the_study_stand_in_the_evidence() {
 }
 
 #[test]
+fn ties_that_forbid_significance_are_not_said_to_be_too_few_configurations() {
+    let mut rows = five();
+    for row in &mut rows {
+        row.proxy = Some(if row.config.as_str() < "c3" { 0.5 } else { 0.6 });
+    }
+    // Of 10 ways to give two of five configurations the better proxy, one has the largest rho and one the smallest.
+    let found = plain(&rows);
+    assert_eq!(found.correlation.verdict, AlignmentVerdict::CannotBeSignificant);
+    let words = &found.correlation.in_words;
+    assert!(words.contains("with its ties no pairing can give p < 0.05, the smallest is 0.2000"), "{words}");
+    assert!(
+        !words.contains("n = 5") && found.verdict.contains("no outcome of any correlation"),
+        "{}",
+        found.verdict
+    );
+}
+
+#[test]
 fn thresholds_decide() {
     let of = |change: fn(&mut ProtocolConfig), family: &str| {
         let mut config = ProtocolConfig::default();

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use super::planned::against_plans;
+use super::planned::{Against, against_plans};
 use super::{Detection, Error, Origin, PlannedStudy, ResultRow, check, read_csv};
 use crate::run::{self, RunFolder, Status};
 use crate::study;
@@ -116,9 +116,11 @@ pub fn gather(sources: &[PathBuf]) -> Result<Gathered, study::Error> {
     }
     check(&gathered.rows)?;
     let folders: Vec<&Path> = sources.iter().map(PathBuf::as_path).filter(|source| source.is_dir()).collect();
-    let (planned, missing) = against_plans(&folders, &known.seen, &gathered.rows, &gathered.left_out)?;
+    let Against { planned, missing, warnings } =
+        against_plans(&folders, &known.seen, &gathered.rows, &mut gathered.left_out)?;
     gathered.planned = planned;
     gathered.left_out.extend(missing);
+    gathered.warnings.extend(warnings);
     let mixed = mixed_units(&gathered.rows);
     gathered.warnings.extend(mixed);
     Ok(gathered)

@@ -250,9 +250,8 @@ impl<'a, 's> Conductor<'a, 's> {
                 }
             }
             Heard::Report(Report::Unusable { why }) => slot.unusable = Some(why),
-            Heard::Report(Report::Ended(outcome)) => {
-                slot.leaving = outcome.ends_worker();
-                slot.outcome = Some(outcome);
+            Heard::Report(Report::Ended { outcome, last }) => {
+                (slot.outcome, slot.leaving) = (Some(outcome), last);
             }
             Heard::OutClosed => slot.out_open = false,
             Heard::ErrClosed => slot.err_open = false,

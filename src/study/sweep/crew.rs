@@ -34,7 +34,8 @@ pub fn devices(
     Ok(gpus.take(jobs.unwrap_or(usize::MAX).max(1)).collect())
 }
 
-/// Threads for each of `workers`: the cores, or what `RAYON_NUM_THREADS` says in their place, shared evenly.
+/// Threads for each of `workers`: the cores, or what `RAYON_NUM_THREADS` says in their place, shared evenly, one at least. A
+/// worker that is given one has a second nevertheless: see [`crate::process::prepare`].
 pub fn threads(workers: usize) -> usize {
     let asked = std::env::var("RAYON_NUM_THREADS").ok().and_then(|text| text.parse().ok());
     let all = match asked {

@@ -133,11 +133,17 @@ impl Tester {
                 return Err(study::Error::Interrupted);
             }
             match self.events.recv_timeout(TICK) {
-                Ok((_, Heard::Report(Report::Ended(Outcome::Probed(probed))))) => return Ok(Ok(probed)),
-                Ok((_, Heard::Report(Report::Ended(Outcome::Failed { why, device_lost })))) => {
-                    self.usable = !device_lost;
-                    return Ok(Err(why));
-                }
+                Ok((_, Heard::Report(Report::Ended { outcome, last }))) => match outcome {
+                    Outcome::Probed(probed) => {
+                        self.usable = !last;
+                        return Ok(Ok(probed));
+                    }
+                    Outcome::Failed { why, .. } => {
+                        self.usable = !last;
+                        return Ok(Err(why));
+                    }
+                    _ => {}
+                },
                 Ok((_, Heard::Report(Report::Unusable { why }))) => return Err(Error::NoWorker(why).into()),
                 Ok((_, Heard::Line(line))) => log.push(line),
                 Ok((_, Heard::OutClosed)) | Err(mpsc::RecvTimeoutError::Disconnected) => {

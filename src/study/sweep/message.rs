@@ -39,8 +39,8 @@ pub(super) enum Report {
     Ready { device: String },
     /// It cannot work at all.
     Unusable { why: String },
-    /// The trial that it was given is over.
-    Ended(Outcome),
+    /// The trial that it was given is over, and was its `last` where it goes now.
+    Ended { outcome: Outcome, last: bool },
 }
 
 /// How a trial ended in a worker.
@@ -59,13 +59,6 @@ pub(super) enum Outcome {
     Interrupted,
     /// Ended by an error; where that was the device's, its worker is of no more use.
     Failed { why: String, device_lost: bool },
-}
-
-impl Outcome {
-    /// Whether the worker goes after it.
-    pub fn ends_worker(&self) -> bool {
-        matches!(self, Self::Interrupted | Self::Failed { device_lost: true, .. })
-    }
 }
 
 /// What a configuration takes, measured on a part of its clips.

@@ -34,7 +34,7 @@ pub use hand::WorkerCommand;
 pub use scan::Standing;
 pub use shard::Shard;
 pub use summary::{Counts, Failed, Swept, SweptRun};
-pub use trials::{Selection, Sweep, SweepTrial};
+pub use trials::{Selection, Sweep, SweepTrial, check_names};
 pub use worker::work;
 
 use std::io;

@@ -180,7 +180,11 @@ fn name(experiment: &Experiment) -> String {
     experiment.family().to_owned()
 }
 
-fn check_names(study: &Study, only: &[String]) -> Result<(), Error> {
+/// Whether a study has all families that were asked for.
+///
+/// # Errors
+/// Where it has not.
+pub fn check_names(study: &Study, only: &[String]) -> Result<(), Error> {
     let experiments = study.families.iter().flat_map(|family: &StudyFamily| &family.experiments);
     let mut seen = HashSet::new();
     let known: Vec<String> = experiments.map(name).filter(|name| seen.insert(name.clone())).collect();

@@ -80,9 +80,10 @@ pub fn work(runs: &Path, device: DeviceChoice, ui: &Ui) -> Result<(), Error> {
         };
         let _ = writeln!(io::stderr(), "{END_OF_TRIAL}");
         let device_lost = matches!(outcome, Outcome::Failed { device_lost: true, .. });
-        tell(&Report::Ended(outcome))?;
         // A driver that failed once fails again in the same process; the sweep starts a fresh one.
-        if device_lost || interrupt.requested() {
+        let last = device_lost || interrupt.requested();
+        tell(&Report::Ended { outcome, last })?;
+        if last {
             break;
         }
     }

@@ -144,3 +144,46 @@ fn messages_of_hostile_files_are_short_and_act_in_no_terminal() {
         bench.run(&["config", "check", "/dev/zero"]).refused(3, &["/dev/zero", "longer than"]);
     }
 }
+
+/// A results CSV is somebody else's file: what its names hold is shown, and acts in no form of the answer.
+#[test]
+fn names_of_a_results_csv_act_in_no_answer() {
+    let bench = Bench::empty();
+    let mut table = csv::Writer::from_path(bench.path("r.csv")).unwrap();
+    table
+        .write_record([
+            "family",
+            "config",
+            "machine",
+            "seed",
+            "proxy_name",
+            "proxy",
+            "higher_is_better",
+            "in_domain_lp",
+            "out_domain_lp",
+            "mahalanobis",
+        ])
+        .unwrap();
+    for family in ["\u{1b}[2J", "x\n\\input{/etc/passwd}", "<script>alert(1)</script>\u{202e}"] {
+        for n in ["1", "2", "3"] {
+            let row = [family, n, "", "", "\u{7}mae", n, "false", n, "60", "70"];
+            table.write_record(row).unwrap();
+        }
+    }
+    table.flush().unwrap();
+    for what in [&[][..], &["--tables"], &["--stages"]] {
+        for format in ["table", "md", "latex"] {
+            let answer = bench.run(&[&["correlate", "r.csv", "--format", format], what].concat()).fine();
+            obeyed_by_no_terminal(&answer);
+            assert!(answer.out.contains("u{1b}") || format == "latex", "{what:?} {format}: {}", answer.out);
+            assert!(
+                !answer.out.lines().any(|line| line.trim_start().starts_with("\\input")),
+                "{}",
+                answer.out
+            );
+            if format == "md" {
+                assert!(!answer.out.replace("\\<", "").contains("<script"), "{}", answer.out);
+            }
+        }
+    }
+}

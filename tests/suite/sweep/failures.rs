@@ -1,9 +1,13 @@
 //! Trials that fail, and studies that cannot begin.
 
 use std::fs;
+use std::path::PathBuf;
 use std::process::Stdio;
 
+use serde_json::Value;
+
 use super::{runs_of, study, sweep, toml};
+use crate::pipeline::walk;
 use crate::program::{Bench, shipped};
 
 /// The study with two more families: one whose checkpoint is missing, and one whose learning rate leads nowhere.
@@ -49,6 +53,45 @@ fn what_fails_leaves_the_others_running_and_is_named_with_its_log() {
     let again = sweep(&bench, "runs", &["--jobs", "2"]);
     again.refused(6, &["2 of 10 runs failed", "the training loss became"]);
     assert_eq!(again.err.matches(" done in ").count(), 2, "{}", again.err);
+}
+
+/// What the report of `runs` says.
+fn report(bench: &Bench) -> Value {
+    bench.run(&["report", "runs", "-o", "out", "--no-examples", "-q"]).fine();
+    serde_json::from_str(&fs::read_to_string(bench.path("out/report.json")).unwrap()).unwrap()
+}
+
+#[test]
+fn a_trial_that_cannot_be_judged_says_why() {
+    let bench = study();
+    let anomalous = |path: &PathBuf| path.file_name().unwrap().to_string_lossy().contains("_anomaly_");
+    let clips: Vec<PathBuf> = walk(&bench.path("data/valve/test")).into_iter().filter(anomalous).collect();
+    assert!(!clips.is_empty());
+    clips.iter().for_each(|clip| fs::remove_file(clip).unwrap());
+    let why = "an AUC needs normal and anomalous ones";
+    sweep(&bench, "runs", &["--only", "autoencoder"]).refused(6, &[why]);
+
+    let found = bench.run(&["correlate", "runs", "--format", "json"]).fine().json();
+    let planned = &found["planned"][0]["families"][0];
+    assert_eq!((&planned["failed"], &planned["not_evaluated"]), (&2.into(), &0.into()), "{planned}");
+    let trials = report(&bench);
+    assert_eq!((&trials["trials"]["failed"], &trials["trials"]["not_judged"]), (&2.into(), &0.into()));
+    for document in [&found, &trials] {
+        let left_out = document["left_out"].as_array().unwrap();
+        let failed: Vec<&Value> = left_out.iter().filter(|run| run["state"] == "failed").collect();
+        assert_eq!(failed.len(), 2, "{left_out:?}");
+        assert!(failed.iter().all(|run| run["why"].as_str().unwrap().contains(why)), "{failed:?}");
+    }
+}
+
+#[test]
+fn a_report_of_trials_that_all_failed_before_they_had_a_folder_says_so() {
+    let bench = with_bad_families();
+    sweep(&bench, "runs", &["--only", "pretrained"]).refused(6, &["there is no checkpoint"]);
+    let document = report(&bench);
+    assert_eq!((&document["trials"]["failed"], &document["trials"]["done"]), (&2.into(), &0.into()));
+    let page = fs::read_to_string(bench.path("out/index.html")).unwrap();
+    assert!(page.contains("No run is judged yet") && page.contains("there is no checkpoint"), "{page}");
 }
 
 #[test]

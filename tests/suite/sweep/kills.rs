@@ -107,6 +107,32 @@ fn a_killed_worker_costs_its_trial_alone() {
     assert!(!bench.path(failed[0]["log"].as_str().unwrap()).exists(), "the log of a failure that is over");
 }
 
+/// One that is told to stop while it judges ends the trial well and goes; it is given nothing more.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_worker_that_is_told_to_stop_while_it_judges_costs_no_other_trial() {
+    let bench = study();
+    let child = bench
+        .command(&super::arguments("runs", &["--jobs", "1", "--only", "autoencoder"]))
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut worker = None;
+    wait_until("the end of the first training", || {
+        worker = worker.or_else(|| children(child.id()).first().copied());
+        let statuses = walk(&bench.path("runs")).into_iter().filter(|path| path.ends_with("status"));
+        statuses.into_iter().any(|path| fs::read_to_string(path).is_ok_and(|text| text == "done\n"))
+    });
+    send("-TERM", worker.unwrap());
+    let output = child.wait_with_output().unwrap();
+    let err = String::from_utf8(output.stderr).unwrap();
+    assert!(err.contains("4 trials") && !err.contains("ended with exit code"), "{err}");
+    // Where it had judged meanwhile, the next training was told to stop, and says so.
+    let stopped = err.matches("somebody told its worker process to stop").count();
+    assert_eq!(output.status.code(), Some(if stopped > 0 { 6 } else { 0 }), "{err}");
+}
+
 #[cfg(unix)]
 #[test]
 fn ctrl_c_writes_checkpoints_and_the_same_command_goes_on() {

@@ -66,5 +66,7 @@ fn a_job_array_does_one_shard_a_task() {
     sweep(&bench, "runs", &["--submit"]).refused(2, &["--slurm"]);
     let unfit = ["--slurm", "other.sh", "--tasks", "1", "--sbatch=--comment=two words"];
     sweep(&bench, "runs", &unfit).refused(2, &["two words"]);
+    let unknown = ["--slurm", "other.sh", "--tasks", "1", "--only", "autoencoders"];
+    sweep(&bench, "runs", &unknown).refused(2, &["autoencoders", "autoencoder, ce"]);
     assert!(!bench.path("other.sh").exists());
 }

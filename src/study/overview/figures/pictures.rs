@@ -36,15 +36,16 @@ pub(super) fn map(family: &Family, run: &Judged) -> Result<Vec<Drawn>, Error> {
     Ok(vec![Drawn { note, figure: figure::map(&picture) }])
 }
 
-/// What the network makes of test clips; nothing of families whose networks make no sound or spectrogram, or without a
-/// device.
+/// What the network makes of test clips, which `places` may say to be elsewhere now; nothing of families whose networks make
+/// no sound or spectrogram, or without a device.
 pub(super) fn examples(
     family: &Family,
     run: &Judged,
+    places: &[String],
     device: Option<&OpenDevice>,
 ) -> Result<Vec<Drawn>, Error> {
     let Some(device) = device else { return Ok(Vec::new()) };
-    let (experiment, _) = read_run(&run.folder, &[])?;
+    let (experiment, _) = read_run(&run.folder, places)?;
     let caption = match &experiment.task {
         TaskConfig::Autoencoder(_) => "A test clip as the network hears it, and as it reconstructs it.",
         TaskConfig::Separation(_) => {
@@ -67,5 +68,5 @@ pub(super) fn examples(
         };
         Drawn { note, figure: figure::heatmaps(&maps) }
     };
-    Ok(examples::of(&run.folder, device)?.into_iter().enumerate().map(drawn).collect())
+    Ok(examples::of(&run.folder, places, device)?.into_iter().enumerate().map(drawn).collect())
 }

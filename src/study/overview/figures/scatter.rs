@@ -1,6 +1,8 @@
 //! Proxy against detection: the study's Figs. 2 to 4.
 
 use super::{Drawn, FigureNote};
+use crate::config::ProtocolConfig;
+use crate::report::Cell;
 use crate::report::figure::{self, Point, Scatter};
 use crate::study::correlation::Configuration;
 use crate::study::overview::{Family, Overview};
@@ -13,11 +15,8 @@ pub(super) fn draw(overview: &Overview) -> Vec<Drawn> {
 
 fn one(overview: &Overview, which: Detection, number: usize) -> Drawn {
     let title = format!("Proxy against {}", which.label());
-    let families: Vec<figure::Family> = overview
-        .families
-        .iter()
-        .map(|family| points(family, which, overview.protocol.significance))
-        .collect();
+    let families: Vec<figure::Family> =
+        overview.families.iter().map(|family| points(family, which, &overview.protocol)).collect();
     let counts: Vec<String> = families
         .iter()
         .map(|family| {
@@ -34,7 +33,8 @@ fn one(overview: &Overview, which: Detection, number: usize) -> Drawn {
     let caption = format!(
         "As the study's Fig. {number}: each point is a configuration, averaged over seeds and machine types. Proxy metrics have \
          different units, so each family is stretched to its own range, with its best at the top. A dashed line is drawn where \
-         p < {}.",
+         {} < {}.",
+        overview.protocol.p_value.label(),
         overview.protocol.significance
     );
     let alt = format!("Scatter plot of proxy performance over {} AUC: {}.", which.label(), counts.join(", "));
@@ -50,7 +50,7 @@ fn one(overview: &Overview, which: Detection, number: usize) -> Drawn {
     Drawn { note, figure }
 }
 
-fn points(family: &Family, which: Detection, significance: f64) -> figure::Family {
+fn points(family: &Family, which: Detection, protocol: &ProtocolConfig) -> figure::Family {
     let correlation = &family.correlation;
     let known = |one: &Configuration| Some((one.proxy?, detection(one, which)?, one.config.clone()));
     let known: Vec<(f64, f64, String)> = correlation.configurations.iter().filter_map(known).collect();
@@ -62,11 +62,12 @@ fn points(family: &Family, which: Detection, significance: f64) -> figure::Famil
         .zip(heights)
         .map(|((_, auc, label), y)| Point { x: 100.0 * auc, y, label })
         .collect();
-    let found = correlation.against(which);
-    let trend = match (found.rho, found.p) {
-        (Some(rho), Some(p)) if p < significance => {
-            let p = crate::report::Cell::p_value(p);
-            Some(format!("ρ = {}, p = {}", crate::report::Cell::number(rho, 2).text(), p.text()))
+    // Of the p that the verdict rests on: a line beside "no evidence" would contradict it.
+    let judged = family.stages.correlation.against.get(which);
+    let trend = match (judged.rho, judged.p) {
+        (Some(rho), Some(p)) if p < protocol.significance => {
+            let (rho, p) = (Cell::number(rho, 2), Cell::p_value(p));
+            Some(format!("ρ = {}, {} = {}", rho.text(), protocol.p_value.label(), p.text()))
         }
         _ => None,
     };
@@ -78,5 +79,46 @@ fn detection(one: &Configuration, which: Detection) -> Option<f64> {
         Detection::InDomainLp => one.in_domain_lp,
         Detection::OutDomainLp => one.out_domain_lp,
         Detection::Mahalanobis => one.mahalanobis,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+    use crate::config::PValue;
+    use crate::study::correlation::correlate_by;
+    use crate::study::overview::{Counts, Settings};
+    use crate::study::protocol::{Curves, stages};
+    use crate::study::study_rows;
+
+    /// Of the study's own tables.
+    fn trend(family: &str, p_value: PValue) -> Option<String> {
+        let protocol = ProtocolConfig { p_value, ..ProtocolConfig::default() };
+        let rows = study_rows().unwrap();
+        let mut all = correlate_by(&rows, &protocol).into_iter();
+        let correlation = all.find(|one| one.family == family).unwrap();
+        let family = Family {
+            label: family.to_owned(),
+            slug: family.to_owned(),
+            trials: Counts::default(),
+            seeds: BTreeSet::new(),
+            stages: stages(&correlation, &rows, &Curves::default(), &protocol),
+            correlation,
+            printed: None,
+            shown: None,
+            settings: Settings::default(),
+        };
+        points(&family, Detection::Mahalanobis, &protocol).trend
+    }
+
+    #[test]
+    fn a_trend_is_drawn_by_the_p_that_the_verdict_rests_on() {
+        let exact = trend("autoencoder", PValue::Exact).unwrap();
+        assert!(exact.starts_with("ρ = ") && exact.contains(", p = 0.018"), "{exact}");
+        assert_eq!(trend("autoencoder", PValue::Holm), None);
+        let adjusted = trend("separation", PValue::Holm).unwrap();
+        assert!(adjusted.contains(", Holm p = "), "{adjusted}");
     }
 }
