@@ -124,7 +124,7 @@ fn a_worker_that_is_told_to_stop_while_it_judges_costs_no_other_trial() {
         let statuses = walk(&bench.path("runs")).into_iter().filter(|path| path.ends_with("status"));
         statuses.into_iter().any(|path| fs::read_to_string(path).is_ok_and(|text| text == "done\n"))
     });
-    send("-TERM", worker.unwrap());
+    send(libc::SIGTERM, worker.unwrap());
     let output = child.wait_with_output().unwrap();
     let err = String::from_utf8(output.stderr).unwrap();
     assert!(err.contains("4 trials") && !err.contains("ended with exit code"), "{err}");
