@@ -4,11 +4,11 @@
 #   scripts/check-verify.sh [FLIPS [RUNS]]
 #
 # FLIPS, 1000 if not given, is how many; RUNS a folder of judged runs, which is copied first. Without one, a study of toy size
-# is swept on synthetic machines. ASDBENCH names the program (default: target/release/asdbench).
+# is swept on synthetic machines. ASDBENCH names the program (by default that of the release build).
 set -eu
 flips=${1:-1000}
 here=$(cd "$(dirname "$0")/.." && pwd)
-program=$(realpath "${ASDBENCH:-$here/target/release/asdbench}")
+program=$(realpath "${ASDBENCH:-${CARGO_TARGET_DIR:-$here/target}/release/asdbench}")
 place=$(mktemp -d)
 trap 'rm -rf "$place"' EXIT
 if [ $# -ge 2 ]; then
@@ -16,6 +16,12 @@ if [ $# -ge 2 ]; then
 else
     cd "$place"
     "$program" synth data --machines fan,valve --duration-s 1.2 --train-per-section 6 --test-per-section 8 -q
+    mkdir checkpoints
+    for network in beats-tiny eat-tiny; do
+        for seed in 1 2; do
+            "$program" import --random $network --seed $seed -o checkpoints/$network-$seed.safetensors -q >/dev/null
+        done
+    done
     "$program" sweep "$here/configs/study-micro.toml" --set data.root=data --device cpu --runs runs -q --no-progress
 fi
 cd "$place"

@@ -22,7 +22,7 @@ pub struct ConfigArgs {
 pub enum ConfigAction {
     /// Print every setting with its value and where the value comes from
     Show {
-        /// The configuration or study file
+        /// The configuration, study or fusion file
         config: PathBuf,
         /// Set one setting, such as train.epochs=20; may be given several times
         #[arg(long = "set", value_name = "KEY=VALUE")]
@@ -73,6 +73,14 @@ fn write(args: &ConfigArgs, format: Format, out: &mut dyn Write) -> Result<(), E
                 }
                 Format::Json => writeln!(out, "{:#}", study.json(config))?,
                 other => crate::report::print(out, other, &table(&["file"], study.rows()), &())?,
+            }
+        }
+        ConfigAction::Show { config, sets, toml } if config::is_fusion(config) => {
+            let resolved = config::resolve_fusion(config, sets)?;
+            match format {
+                _ if *toml => write!(out, "{}", resolved.to_toml())?,
+                Format::Json => writeln!(out, "{:#}", resolved.json(config))?,
+                other => crate::report::print(out, other, &table(&[], resolved.rows()), &())?,
             }
         }
         ConfigAction::Show { config, sets, toml } => {

@@ -41,8 +41,8 @@ pub use experiment::Experiment;
 pub use frontend::{FrontendConfig, Scale};
 pub use fusion::{
     ApplyConfig, Folders, FusionConfig, FusionObjective, Missing, NormaliseConfig, NormaliseMethod,
-    OfficialConfig, OfficialYear, SystemConfig, TuneConfig, TuneMethod, ValidateConfig, ValidateOver,
-    WeightsPer, fusion_schema, fusion_schema_text, is_fusion, load_fusion,
+    OfficialConfig, OfficialYear, ResolvedFusion, SystemConfig, TuneConfig, TuneMethod, ValidateConfig,
+    ValidateOver, WeightsPer, fusion_schema, fusion_schema_text, is_fusion, load_fusion, resolve_fusion,
 };
 pub use grid::{Axis, Grid};
 pub use load::{load, load_str};

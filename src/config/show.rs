@@ -20,7 +20,7 @@ impl Resolved {
         let entries = self.list().into_iter().enumerate();
         let entries = entries
             .map(|(nth, (entry, origin))| [format!("list[{nth}]"), short_toml(&entry), origin.to_string()]);
-        self.settings().iter().map(row).chain(axes).chain(entries).collect()
+        self.settings().iter().map(Setting::row).chain(axes).chain(entries).collect()
     }
 
     /// The JSON document of `asdbench config show --format json`.
@@ -40,27 +40,29 @@ impl Resolved {
             "slug": self.experiment.slug(),
             "training_hash": self.experiment.training_hash(),
             "trials": self.trials(),
-            "settings": self.settings().iter().map(setting).collect::<Vec<_>>(),
+            "settings": self.settings().iter().map(Setting::json).collect::<Vec<_>>(),
             "grid": self.grid.axes().iter().map(axis).collect::<Vec<_>>(),
         })
     }
 }
 
-fn row(setting: &Setting) -> [String; 3] {
-    let value = setting.value.as_ref().map_or_else(|| "(not set)".to_owned(), short_toml);
-    [setting.path.clone(), value, setting.origin.to_string()]
-}
-
-fn setting(setting: &Setting) -> Json {
-    let mut entry = json!({
-        "path": setting.path,
-        "value": setting.value,
-        "origin": origin(&setting.origin),
-    });
-    if setting.value.is_none() {
-        entry["why"] = "not set".into();
+impl Setting {
+    pub(super) fn row(&self) -> [String; 3] {
+        let value = self.value.as_ref().map_or_else(|| "(not set)".to_owned(), short_toml);
+        [self.path.clone(), value, self.origin.to_string()]
     }
-    entry
+
+    pub(super) fn json(&self) -> Json {
+        let mut entry = json!({
+            "path": self.path,
+            "value": self.value,
+            "origin": origin(&self.origin),
+        });
+        if self.value.is_none() {
+            entry["why"] = "not set".into();
+        }
+        entry
+    }
 }
 
 fn origin(origin: &Origin) -> Json {

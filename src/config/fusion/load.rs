@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::shape::fusion;
-use super::{FusionConfig, system};
+use super::{FusionConfig, ResolvedFusion, system};
 use crate::config::check::{OF_FUSIONS, Problem, check_document};
 use crate::config::error::{Diagnosis, Error};
 use crate::config::load::{Layers, read_text};
@@ -18,6 +18,14 @@ use crate::config::tree::Node;
 /// # Errors
 /// [`Error`] with the place of everything that is wrong. Whether the folders are there is not checked here.
 pub fn load_fusion(path: &Path, sets: &[String]) -> Result<FusionConfig, Error> {
+    Ok(resolve_fusion(path, sets)?.fusion)
+}
+
+/// As [`load_fusion`], with the origin of every value.
+///
+/// # Errors
+/// As [`load_fusion`].
+pub fn resolve_fusion(path: &Path, sets: &[String]) -> Result<ResolvedFusion, Error> {
     let mut layers = Layers::default();
     let mut root = layers.enter(path, None, read)?;
     for argument in sets {
@@ -36,7 +44,7 @@ pub fn load_fusion(path: &Path, sets: &[String]) -> Result<FusionConfig, Error> 
     }
     if problems.is_empty() {
         match serde_path_to_error::deserialize(root.value()) {
-            Ok(config) => return Ok(config),
+            Ok(fusion) => return Ok(ResolvedFusion { fusion, tree: root, sources: layers.sources }),
             Err(error) => {
                 let message = format!("`{}`: {}", error.path(), error.inner().message());
                 problems.push(Problem::new(&error.path().to_string(), message));

@@ -2,6 +2,7 @@
 
 mod load;
 mod shape;
+mod show;
 mod system;
 
 use std::path::PathBuf;
@@ -9,8 +10,9 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-pub use load::{is_fusion, load_fusion};
+pub use load::{is_fusion, load_fusion, resolve_fusion};
 pub use shape::{fusion_schema, fusion_schema_text};
+pub use show::ResolvedFusion;
 pub use system::{Folders, SystemConfig};
 
 /// A score-level fusion of several systems.

@@ -74,14 +74,15 @@ fn weights(document: &Document) -> NamedTable {
     let tuned = &document.tuned_on;
     let mut rows = |name: &str,
                     scores: [Option<f64>; 2],
-                    evaluations: usize,
+                    evaluations: Option<usize>,
                     weights: &[f64],
                     per_machine: Option<&std::collections::BTreeMap<String, Vec<f64>>>,
                     remark: &str| {
         let mut row: Vec<Cell> = vec![name.into(), "all".into()];
         row.extend(scores.map(percent));
-        row.push(evaluations.to_string().into());
-        row.extend(weights.iter().map(|weight| Cell::number(*weight, 3)));
+        row.push(evaluations.map_or_else(Cell::none, |count| count.to_string().into()));
+        let weight = |system: usize| weights.get(system).map_or_else(Cell::none, |one| Cell::number(*one, 3));
+        row.extend((0..document.systems.len()).map(weight));
         row.push(remark.into());
         table.row(row);
         for (machine, own) in per_machine.into_iter().flatten() {
@@ -94,15 +95,24 @@ fn weights(document: &Document) -> NamedTable {
     rows(
         &format!("fused ({})", tuned.method),
         [Some(tuned.score), document.applied_to.estimate.score],
-        tuned.evaluations,
+        Some(tuned.evaluations),
         &document.weights,
         document.weights_per_machine.as_ref(),
         "",
     );
+    // Beside the score that flatters itself, of the same clips; each round has weights of its own.
+    let honest = &document.honest;
+    if let (Some(over), Some(score)) = (honest.over, honest.estimate.score) {
+        let interval = honest.estimate.interval.map_or_else(String::new, |interval| {
+            format!("; between {:.2} and {:.2}", 100.0 * interval.low, 100.0 * interval.high)
+        });
+        let remark = format!("what to expect where nothing was tuned{interval}");
+        rows(&format!("honest: {over} left out in turn"), [Some(score), None], None, &[], None, &remark);
+    }
     for one in &document.baselines {
         let remark = one.note.as_deref().or(one.why.as_deref()).unwrap_or_default();
         let scores = [Some(one.score), one.applied];
-        rows(one.name, scores, one.evaluations, &one.weights, one.weights_per_machine.as_ref(), remark);
+        rows(one.name, scores, Some(one.evaluations), &one.weights, one.weights_per_machine.as_ref(), remark);
     }
     let caption = format!("Weights and their {}, beside simpler choices", tuned.objective);
     NamedTable { name: "weights".to_owned(), part: "fusion".to_owned(), caption, table }

@@ -57,6 +57,10 @@ fn a_fusion_is_no_worse_than_its_best_system_and_its_files_score_as_it_says() {
     let table = fs::read_to_string(bench.path("fused/tables/table1.md")).unwrap();
     assert!(table.contains("| machine | a | b | fused |") && table.contains("**"), "{table}");
     assert!(table.lines().last().unwrap().starts_with("| Overall |"), "{table}");
+    let weights = fs::read_to_string(bench.path("fused/tables/weights.md")).unwrap();
+    let honest =
+        format!("| honest: machines left out in turn | all | {:.2} |", 100.0 * number(&honest["score"]));
+    assert!(weights.contains(&honest) && weights.contains("; between "), "{weights}");
     for file in ["weights.json", "README.md", "tables/complementarity.csv", "tables/table1.tex"] {
         assert!(bench.path("fused").join(file).is_file(), "{file}");
     }

@@ -53,6 +53,9 @@ fn the_shipped_example_and_schema_are_those_of_the_types() {
     let committed = fs::read_to_string(shipped("fusion.schema.json")).unwrap();
     let remedy = "run `asdbench config schema --fusion > configs/fusion.schema.json`";
     assert!(committed == fusion_schema_text(), "configs/fusion.schema.json has drifted: {remedy}");
+    let shown =
+        Bench::empty().run(&["config", "show", example.to_str().unwrap(), "--set", "seed=3"]).fine().out;
+    assert!(shown.contains("system[1].name") && shown.contains("--set"), "{shown}");
     let checked = Bench::empty().run(&["config", "check", example.to_str().unwrap()]).fine().out;
     assert!(checked.contains("ok (fusion, 2 systems)"), "{checked}");
 }
