@@ -33,14 +33,12 @@ program, flips = sys.argv[1], int(sys.argv[2])
 random.seed(0)
 FILES = {"manifest.json", "config.toml", "metrics.jsonl", "model.safetensors", "eval.json", "features.npz",
          "scores.csv", "training_scores.csv", "mixtures.csv"}
-files = sorted(path for path in pathlib.Path("runs").rglob("*") if path.name in FILES and ".cache" not in path.parts)
+files = sorted(path for path in pathlib.Path("runs").rglob("*") if path.name in FILES and ".cache" not in path.parts and path.stat().st_size)
 assert files, "no file of a run"
 found, seals, unseen = 0, 0, []
 for n in range(flips):
     path = files[n % len(files)]
     whole = path.read_bytes()
-    if not whole:
-        continue
     bit = random.randrange(8 * len(whole))
     changed = bytearray(whole)
     changed[bit // 8] ^= 1 << bit % 8
