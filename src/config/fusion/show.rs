@@ -41,11 +41,28 @@ impl ResolvedFusion {
     /// The complete fusion as a file that could be loaded again.
     #[must_use]
     pub fn to_toml(&self) -> String {
-        toml::to_string(&self.fusion).unwrap_or_default()
+        let mut complete = self.complete();
+        // A list that is left out means all; written, it names some.
+        for table in ["tune", "apply"] {
+            if let Some(table) = complete.get_mut(table).and_then(Value::as_table_mut) {
+                table.retain(|_, value| value.as_array().is_none_or(|list| !list.is_empty()));
+            }
+        }
+        // Score files have no columns of detectors.
+        for system in complete.get_mut("system").and_then(Value::as_array_mut).into_iter().flatten() {
+            if let Some(system) = system.as_table_mut().filter(|system| system.contains_key("scores")) {
+                system.remove("detector");
+            }
+        }
+        toml::to_string(&complete).unwrap_or_default()
+    }
+
+    fn complete(&self) -> Value {
+        Value::try_from(&self.fusion).unwrap_or(Value::Boolean(false))
     }
 
     fn settings(&self) -> Vec<Setting> {
-        let complete = Value::try_from(&self.fusion).unwrap_or(Value::Boolean(false));
+        let complete = self.complete();
         let mut settings = Vec::new();
         self.collect(&complete, Some(&self.tree), "", &mut settings);
         settings
