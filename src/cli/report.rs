@@ -60,6 +60,9 @@ pub fn run(args: &ReportArgs, context: &Context) -> Result<(), Failure> {
     for caveat in written.report.caveats.iter().filter(|caveat| caveat.grave) {
         context.ui.warn(&format!("{}: {}", caveat.title, caveat.text));
     }
+    for missing in &written.report.figures_missing {
+        context.ui.warn(missing);
+    }
     context.ui.say(&format!("written to {}: open index.html in a browser", args.output.display()));
     Ok(())
 }

@@ -33,7 +33,7 @@ mod tests {
         for name in ["fan", "h32-b4-8edad271", "0_dB_fan", "..x", "a b", "-rf", "é☃", "new\nline"] {
             assert!(is_single(name), "{name}");
         }
-        for name in ["", ".", "..", "/", "/tmp/x", "../x", "a/b", "a/..", "a/", "./a", "a\0"] {
+        for name in ["", ".", "..", "/", "/x", "../x", "a/b", "a/..", "a/", "./a", "a\0"] {
             assert!(!is_single(name), "{name}");
         }
     }

@@ -86,6 +86,13 @@ fn a_report_has_every_part_and_the_same_bytes_again() {
     // Another folder, another time, another name of the runs' folder, the recordings elsewhere: the same bytes.
     fs::rename(bench.path("data"), bench.path("moved")).unwrap();
     bench.run(&["report", "./runs/", "-o", "again/and/deeper", "-q", "--set", "data.root=moved"]).fine();
+    // Where they are not, the page has no examples, and that is said at once.
+    let elsewhere = bench.run(&["report", "runs", "-o", "elsewhere", "--set", "data.root=nowhere"]).fine();
+    assert!(
+        elsewhere.err.contains("There is no example of") && elsewhere.err.contains("nowhere"),
+        "{}",
+        elsewhere.err
+    );
     let again = files(&bench.path("again/and/deeper"));
     assert_eq!(first.keys().collect::<Vec<_>>(), again.keys().collect::<Vec<_>>());
     for (name, bytes) in &first {
